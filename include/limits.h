@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Every cap in kernspan, kernel and user space, in one list. `kernspan --check-config` prints them
+ * with the worst-case memory that follows. A buffer without a cap here is a defect.
+ */
+#pragma once
+
+/* kernel side */
+#define KS_CHUNK_CAP (16 * 1024)	 /* payload bytes of one record */
+#define KS_CALL_PARTS 64		 /* records of one call */
+#define KS_CALL_CAP (KS_CHUNK_CAP * KS_CALL_PARTS)
+#define KS_RING_BYTES (16 * 1024 * 1024) /* data ring; a power of two of pages */
+#define KS_CTL_RING_BYTES (256 * 1024)	 /* control ring: exec, exit, mmap */
+#define KS_WAKE_BYTES (256 * 1024)	 /* wake the consumer at once above this fill */
+#define KS_STREAMS 16384		 /* TLS streams tracked (LRU) */
+#define KS_SOCKS 32768			 /* sockets tracked (LRU) */
+#define KS_CALLS 16384			 /* library and system calls in flight */
+#define KS_TASKS 16384			 /* processes with an allow or deny mark */
+#define KS_SEEN_FILES 8192		 /* executable files already looked at (LRU) */
+#define KS_VERDICT_SLOTS 16384
+#define KS_IOV_SEGS 16			 /* segments of one vectored call that are copied */
+
+/* flow, proto */
+#define KS_CONNS 16384		/* connections followed at once */
+#define KS_PROCS 8192		/* process identities remembered */
+#define KS_PIPELINE 32		/* requests waiting for their answers on one connection */
+#define KS_HEAD_CAP (64 * 1024) /* one message head, all headers */
+#define KS_HEADERS 128		/* header fields of one head */
+#define KS_EXCHANGES 4096	/* exchanges open at once */
+#define KS_ARENA_CAP (64 * 1024) /* memory of one exchange */
+#define KS_INFLATERS 512	/* compressed bodies being decoded at once */
+#define KS_INFLATE_RATIO 200	/* output bytes for each input byte before a body is given up */
+#define KS_INFLATE_SLACK (1024 * 1024) /* output allowed before the ratio counts */
+#define KS_SSE_NAME_CAP 128	/* an SSE event name */
+
+/* provider, span */
+#define KS_JSON_DEPTH 64	/* nesting that is followed by path; deeper is skipped */
+#define KS_JSON_SKIP_DEPTH 1024 /* nesting at which a document is given up */
+#define KS_JSON_KEY_CAP 64	/* a key that can match a path */
+#define KS_VALUE_CAP 256	/* one captured string value */
+#define KS_CHOICES 16		/* choices whose finish reason is kept */
+#define KS_TOOL_CALLS 32	/* tool calls whose name and id are kept */
+#define KS_STOPS 8		/* stop sequences that are kept */
+#define KS_SPAN_ATTRS 96	/* attributes of one span */
+#define KS_SPAN_EVENTS 16	/* events of one span */
+#define KS_SPAN_TEXT (16 * 1024) /* string bytes of one span */
+
+/* out */
+#define KS_QUEUE_SPANS 8192		   /* spans waiting for one exporter */
+#define KS_QUEUE_BYTES (16 * 1024 * 1024)  /* and their bytes */
+#define KS_BATCH_SPANS 512		   /* spans of one export request */
+#define KS_BATCH_BYTES (4 * 1024 * 1024)
+#define KS_STORE_SPANS 200000		   /* rows kept in the embedded store */
