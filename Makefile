@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+# kernspan. `make` builds, `make run` shows it, `make check` is the inner loop, `make test` is everything; the rest: `make help`.
+# Products go to O (default out/); V=1 shows commands; J=n sets the jobs. New files need no edit here: rules work by wildcard.
+
+O        ?= out
+J        ?= $(shell nproc)
+PREFIX   ?= /usr/local
+BTF      ?= /sys/kernel/btf/vmlinux
+CLANG    ?= clang-19
+BPFTOOL  ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
+FUZZ_SECS ?= 60
+SIZE_MAX := 4194304
+
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += -j$(J)
+endif
+ifneq ($(V),1)
+Q   := @
+say  = @printf '  %-7s %s\n' '$1' '$2';
+endif
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.SECONDARY:
+
+# --- flags -----------------------------------------------------------------------------------------------------------
+ARCH     := $(shell uname -m)
+WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef -Werror
+INCS     := -Iagent -Iinclude -isystem $(O)
+CPPFLAGS  = -D_GNU_SOURCE $(INCS)
+CFLAGS   := -std=gnu11 -O2 -g $(WARN) -fPIE -ffunction-sections -fdata-sections -ffile-prefix-map=$(CURDIR)=.
+LDFLAGS  := -pie -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--gc-sections -Wl,--as-needed
+LDLIBS   := -Wl,-Bstatic -lbpf -lelf -lzstd -lz -lbrotlidec -lbrotlicommon -lyaml -lsqlite3 -lseccomp -lcap \
+	    -Wl,-Bdynamic -lm -lpthread -ldl
+HARDEN   := -fstack-protector-strong -fstack-clash-protection -D_FORTIFY_SOURCE=2 \
+	    $(if $(filter x86_64,$(ARCH)),-fcf-protection)
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+CC       := gcc
+B        := $(O)
+ifeq ($(FUZZ),1)	# libFuzzer build of the same sources
+CC       := $(CLANG)
+B        := $(O)/fuzz
+CFLAGS   := $(filter-out -Werror,$(CFLAGS)) -fsanitize=fuzzer-no-link $(SANITIZE)
+else ifeq ($(SAN),1)	# sanitizer build: make SAN=1 build
+B        := $(O)/san
+CFLAGS   += $(SANITIZE)
+else
+CFLAGS   += $(HARDEN)
+endif
+BPF_ARCH   := $(if $(filter aarch64,$(ARCH)),arm64,x86)
+BPF_CFLAGS := -target bpf -mcpu=v3 -std=gnu11 -O2 -g -Wall -Wextra -Werror -D__TARGET_ARCH_$(BPF_ARCH) -Iinclude -Ibpf -I$(O)
+
+# --- sources ---------------------------------------------------------------------------------------------------------
+BPF_SRC  := $(wildcard bpf/*.bpf.c)
+BPF_OBJ  := $(BPF_SRC:%.c=$(O)/%.o)
+SKEL     := $(if $(BPF_SRC),$(O)/kernspan.skel.h)
+MAIN     := $(wildcard agent/app/main.c)
+SRC      := $(filter-out $(MAIN),$(wildcard agent/*/*.c))
+OBJ      := $(SRC:%.c=$(B)/obj/%.o)
+MAIN_OBJ := $(MAIN:%.c=$(B)/obj/%.o)
+LIB      := $(B)/libkernspan.a
+BIN      := $(if $(MAIN),$(B)/kernspan)
+UNITS    := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/*/*_test.c tests/bpf/*_test.c))
+FUZZERS  := $(patsubst tests/fuzz/%_fuzz.c,%,$(wildcard tests/fuzz/*_fuzz.c))
+CORPORA  := $(FUZZERS:%=$(B)/tests/corpus/%)
+uses      = $(patsubst %.c,$(B)/obj/%.o,$(shell grep -l '$1' $(SRC) $(MAIN) /dev/null))
+
+# --- build -----------------------------------------------------------------------------------------------------------
+.PHONY: build
+build: $(LIB) $(BIN) $(SKEL)
+
+# deploy/deps.sh LIST installs what is missing of a list, and says so; the stamp keeps it from asking again.
+$(O)/.deps-%: deploy/deps.sh
+	$(Q)deploy/deps.sh $*
+	$(Q)mkdir -p $(@D) && touch $@
+.PHONY: deps
+deps:
+	$(Q)deploy/deps.sh build check test run
+
+# Files that change only when what they hold changes: the objects depend on them.
+.PHONY: FORCE
+stamp = @mkdir -p $(@D) && echo '$1' | cmp -s - $@ || echo '$1' > $@
+$(B)/.flags: FORCE
+	$(call stamp,$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(LDLIBS) $(BPF_CFLAGS))
+$(B)/.version: FORCE
+	$(call stamp,$(or $(shell git describe --tags --always --dirty 2>/dev/null),0.1.0))
+
+$(O)/vmlinux.h: $(BTF) | $(O)/.deps-build
+	$(call say,BTF,$@)$(BPFTOOL) btf dump file $(BTF) format c > $@
+$(BTF):
+	@echo 'no $(BTF): the kernel has no type information (CONFIG_DEBUG_INFO_BTF); name a file with BTF=' >&2; false
+$(O)/bpf/%.o: bpf/%.c $(O)/vmlinux.h $(B)/.flags | $(O)/.deps-build
+	@mkdir -p $(@D)
+	$(call say,BPF,$<)$(CLANG) $(BPF_CFLAGS) -MMD -MP -c $< -o $@
+$(O)/kernspan.bpf.o: $(BPF_OBJ)
+	$(call say,BPFLINK,$@)$(BPFTOOL) gen object $@ $^
+$(O)/kernspan.skel.h: $(O)/kernspan.bpf.o
+	$(call say,SKEL,$@)$(BPFTOOL) gen skeleton $< name kernspan_bpf > $@
+
+$(call uses,kernspan.skel.h): $(SKEL)
+$(call uses,KS_VERSION): $(B)/.version
+$(B)/obj/agent/%.o: CPPFLAGS += -DKS_VERSION='"$(file < $(B)/.version)"'
+$(B)/obj/%.o: %.c $(B)/.flags | $(O)/.deps-build
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+$(LIB): $(OBJ)
+	@mkdir -p $(@D)
+	$(call say,AR,$@)rm -f $@ && ar rcs $@ $(OBJ)
+$(B)/kernspan: $(MAIN_OBJ) $(LIB)
+	$(call say,LINK,$@)$(CC) $(CFLAGS) $(LDFLAGS) $(MAIN_OBJ) $(LIB) $(LDLIBS) -o $@
+-include $(shell find $(O) -name '*.d' 2>/dev/null)
+
+# --- tests -----------------------------------------------------------------------------------------------------------
+# A unit test is a whole program; it may include the .c it tests, whose archive member is then not pulled in.
+TESTCC = $(CC) $(CPPFLAGS) $(CFLAGS) -Itests -MMD -MP -MF $@.d
+$(B)/tests/unit/%_test: tests/unit/%_test.c $(LIB) $(SKEL) | $(O)/.deps-check
+	@mkdir -p $(@D)
+	$(call say,TEST,$<)$(TESTCC) $< $(LDFLAGS) $(LIB) -lcmocka $(LDLIBS) -o $@
+# The kernel side's headers, compiled for the host: tests/bpf/stub stands in for vmlinux.h and the helpers.
+$(B)/tests/bpf/%_test: tests/bpf/%_test.c $(B)/.flags | $(O)/.deps-check
+	@mkdir -p $(@D)
+	$(call say,TEST,$<)$(CC) -Itests/bpf/stub -Ibpf $(CPPFLAGS) $(CFLAGS) -MMD -MP -MF $@.d $< $(LDFLAGS) -lcmocka -o $@
+$(B)/tests/corpus/%: tests/fuzz/%_fuzz.c tests/fuzz/corpus_main.c $(LIB) $(SKEL) | $(O)/.deps-check
+	@mkdir -p $(@D)
+	$(call say,TEST,$<)$(TESTCC) $(filter %.c,$^) $(LDFLAGS) $(LIB) $(LDLIBS) -o $@
+$(B)/tests/fuzz/%: tests/fuzz/%_fuzz.c $(LIB) $(SKEL) | $(O)/.deps-check
+	@mkdir -p $(@D)
+	$(call say,FUZZ,$<)$(TESTCC) -fsanitize=fuzzer $< $(LDFLAGS) $(LIB) $(LDLIBS) -o $@
+
+.PHONY: units corpora replay lint check rootless test fuzz fuzzers bench interop
+units: $(UNITS)
+	$(Q)tests/unit/run.sh $(UNITS)
+corpora: $(CORPORA)
+	$(Q)tests/fuzz/corpora.sh $(CORPORA)
+# Fixtures: what tests/provider and tests/replay hold, each by its own runner.
+replay: $(BIN)
+	$(Q)for t in $(wildcard tests/provider/run.sh tests/replay/run.sh); do echo "== $$t"; $$t $(BIN) || exit 1; done
+lint: $(BIN) | $(O)/.deps-check
+	$(Q)KERNSPAN=$(BIN) tests/lint/run.sh
+rootless:
+	$(Q)$(MAKE) units && $(MAKE) corpora && $(MAKE) replay
+check: build
+	$(Q)$(MAKE) lint && $(MAKE) rootless
+# Everything, fast parts first. Each part runs when its files exist.
+test: $(O)/.deps-build $(O)/.deps-check $(O)/.deps-test
+	$(Q)$(MAKE) check
+	$(Q)echo '== sanitizers' && $(MAKE) SAN=1 rootless
+	$(Q)O=$(O) KERNSPAN=$(BIN) tests/run.sh
+fuzzers: $(FUZZERS:%=$(B)/tests/fuzz/%)
+fuzz: $(O)/.deps-check $(SKEL)
+	$(Q)$(MAKE) FUZZ=1 fuzzers
+	$(Q)O=$(O) FUZZ_SECS=$(FUZZ_SECS) J=$(J) tests/fuzz/run.sh $(FUZZERS)
+bench: build $(O)/.deps-test
+	$(Q)O=$(O) KERNSPAN=$(BIN) tests/bench/run.sh
+interop: build $(O)/.deps-test $(O)/.deps-interop
+	$(Q)O=$(O) KERNSPAN=$(BIN) tests/e2e/interop/run.sh
+
+# --- use -------------------------------------------------------------------------------------------------------------
+.PHONY: run size docs install fmt clean help
+run: build $(O)/.deps-run
+	$(Q)O=$(O) KERNSPAN=$(BIN) deploy/demo.sh
+$(O)/kernspan.stripped: $(O)/kernspan
+	$(Q)strip -o $@ $<
+size: $(O)/kernspan.stripped
+	$(Q)s=$$(stat -c %s $<); echo "$< $$s bytes, goal $(SIZE_MAX)"; [ $$s -le $(SIZE_MAX) ]
+install: $(O)/kernspan.stripped
+	$(Q)install -D -m 755 $< $(DESTDIR)$(PREFIX)/bin/kernspan
+fmt: | $(O)/.deps-check
+	$(Q)clang-format-19 -i $(wildcard include/*.h bpf/*.[ch] agent/*/*.[ch] tests/*/*.[ch] tests/unit/*/*.[ch])
+clean:
+	rm -rf $(O)
+help:
+	@echo 'make [build] | run | check | test | fuzz | bench | interop | size | docs | install | fmt | deps | clean'
+	@echo 'O=dir: products elsewhere   V=1: commands   J=n: jobs   SAN=1: sanitizers   FUZZ_SECS=n'
