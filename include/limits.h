@@ -28,6 +28,14 @@
 #define KS_HEADERS 128		/* header fields of one head */
 #define KS_EXCHANGES 4096	/* exchanges open at once */
 #define KS_ARENA_CAP (64 * 1024) /* memory of one exchange */
+#define KS_HEADS 512		 /* heads and lines that span records, buffered at once */
+#define KS_ARENA_BLOCK (8 * 1024) /* what arenas are made of */
+#define KS_ARENA_BLOCKS 8192	  /* of all exchanges together */
+#define KS_SKIP_CALLS 3		  /* foreign exchanges in a row after which the kernel skips the stream, ... */
+#define KS_SKIP_BYTES (64 * 1024) /* ... provided they moved this much: what is cheap to see is not skipped */
+#define KS_EXIT_GRACE_NS 1000000000ull /* a dead process's streams are closed after this */
+#define KS_PROC_SLACK_NS 20000000ull /* start times this near name the same process (/proc has 10 ms ticks) */
+#define KS_INFLATE_MEM (64 * 1024 * 1024) /* decoder memory of all bodies together */
 #define KS_INFLATERS 512	/* compressed bodies being decoded at once */
 #define KS_INFLATE_RATIO 200	/* output bytes for each input byte before a body is given up */
 #define KS_INFLATE_SLACK (1024 * 1024) /* output allowed before the ratio counts */

@@ -12,7 +12,7 @@
 
 enum chunk_kind {
 	CHUNK_DATA, /* data holds the next bytes */
-	CHUNK_GAP,  /* gap_len bytes are missing here; `why` says why (enum incomplete) */
+	CHUNK_GAP,  /* gap_len bytes are missing here (0: unknown how many); `why` says why (enum incomplete) */
 	CHUNK_END,  /* the stream is over, both directions; exactly once, also on eviction */
 };
 

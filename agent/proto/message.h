@@ -5,7 +5,9 @@
  * response's END; its arena goes with it. Loop thread.
  *
  * Order for one exchange: request HEAD, BODY*, END; response HEAD, (BODY|EVENT)*, END; GAP anywhere inside.
- * A response may begin before the request's END. Exactly one DONE per exchange is last, whatever happened.
+ * A response may begin before the request's END. Exactly one DONE per exchange is last, whatever happened; a
+ * response that was never seen has no HEAD and no END. An event's data lines are joined with \n; the part that ends
+ * the event has LAST and may be empty; an event that is cut off has no LAST. Interim (1xx) responses are not shown.
  */
 #pragma once
 
@@ -36,6 +38,9 @@ struct exchange {
 	const struct conn_info *conn;
 	struct arena *arena;
 	void *user;		    /* state of the next stage; it frees what is not in the arena at DONE */
+	/* The next stage's judgement, set in any callback. wanted: an AI call; the kernel is told to keep the stream.
+	 * ignore: not an AI call; only DONE still comes, bodies are framed but not decoded. Neither: undecided. */
+	bool wanted, ignore;
 	enum ks_dir req_dir;	    /* KS_OUT: the process is the client; KS_IN: it is the server */
 	bool first_on_conn;	    /* connect and handshake times of conn belong to this exchange */
 	uint32_t incomplete;	    /* set of enum incomplete, grows until DONE */
@@ -67,15 +72,13 @@ struct message {
 
 	/* BODY, EVENT */
 	struct slice data;
-	struct slice event; /* EVENT: its name, empty if none; complete when FIRST is set */
+	struct slice event; /* EVENT: its name, the same in every part; empty if none came before the data */
 	uint64_t gap_len;   /* GAP */
 };
 
 struct message_sink {
 	void *ctx;
 	void (*push)(void *ctx, const struct message *msg);
-	/* The next stage's judgement after a request: true if the exchange is of interest. proto stops decoding
-	 * bodies of exchanges that are not, and tells the kernel (verdict) through its own configuration. */
 };
 
 /* Find a header; NULL if absent. The first of several wins. */
