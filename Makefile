@@ -81,7 +81,9 @@ deps:
 .PHONY: FORCE
 stamp = @mkdir -p $(@D) && echo '$1' | cmp -s - $@ || echo '$1' > $@
 $(B)/.flags: FORCE
-	$(call stamp,$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(LDLIBS) $(BPF_CFLAGS))
+	$(call stamp,$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(LDLIBS))
+$(O)/.flags-bpf: FORCE
+	$(call stamp,$(CLANG) $(BPF_CFLAGS))
 $(B)/.version: FORCE
 	$(call stamp,$(or $(shell git describe --tags --always --dirty 2>/dev/null),0.1.0))
 
@@ -89,7 +91,7 @@ $(O)/vmlinux.h: $(BTF) | $(O)/.deps-build
 	$(call say,BTF,$@)$(BPFTOOL) btf dump file $(BTF) format c > $@
 $(BTF):
 	@echo 'no $(BTF): the kernel has no type information (CONFIG_DEBUG_INFO_BTF); name a file with BTF=' >&2; false
-$(O)/bpf/%.o: bpf/%.c $(O)/vmlinux.h $(B)/.flags | $(O)/.deps-build
+$(O)/bpf/%.o: bpf/%.c $(O)/vmlinux.h $(O)/.flags-bpf | $(O)/.deps-build
 	@mkdir -p $(@D)
 	$(call say,BPF,$<)$(CLANG) $(BPF_CFLAGS) -MMD -MP -c $< -o $@
 $(O)/kernspan.bpf.o: $(BPF_OBJ)
@@ -99,10 +101,9 @@ $(O)/kernspan.skel.h: $(O)/kernspan.bpf.o
 
 $(call uses,kernspan.skel.h): $(SKEL)
 $(call uses,KS_VERSION): $(B)/.version
-$(B)/obj/agent/%.o: CPPFLAGS += -DKS_VERSION='"$(file < $(B)/.version)"'
-$(B)/obj/%.o: %.c $(B)/.flags | $(O)/.deps-build
+$(B)/obj/%.o: %.c $(B)/.flags | $(B)/.version $(O)/.deps-build
 	@mkdir -p $(@D)
-	$(call say,CC,$<)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+	$(call say,CC,$<)$(CC) $(CPPFLAGS) -DKS_VERSION='"$(file < $(B)/.version)"' $(CFLAGS) -MMD -MP -c $< -o $@
 $(LIB): $(OBJ)
 	@mkdir -p $(@D)
 	$(call say,AR,$@)rm -f $@ && ar rcs $@ $(OBJ)
