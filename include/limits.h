@@ -20,6 +20,16 @@
 #define KS_VERDICT_SLOTS 16384
 #define KS_IOV_SEGS 16			 /* segments of one vectored call that are copied */
 
+/* probe */
+#define KS_WATCH_PROCS 8192	/* processes followed at once; the least recently seen is forgotten */
+#define KS_FILES 8192		/* mapped files remembered, with or without TLS code */
+#define KS_TLS_FILES 512	/* files with TLS code attached at once */
+#define KS_PROC_LIBS 8		/* TLS files counted for one process */
+#define KS_PENDING_MMAPS 256	/* MMAP events waiting for their file to be looked at */
+#define KS_MAPS_READ_CAP (16 * 1024 * 1024) /* bytes read of one /proc/PID/maps */
+#define KS_ENVIRON_CAP (1024 * 1024)	     /* bytes read of one /proc/PID/environ */
+#define KS_ELF_READ_CAP (256 * 1024 * 1024)  /* bytes read of one ELF file */
+
 /* flow, proto */
 #define KS_CONNS 16384		/* connections followed at once */
 #define KS_PROCS 8192		/* process identities remembered */
