@@ -11,6 +11,7 @@
 #include "base/origin.h"
 #include "base/slice.h"
 #include "limits.h"
+#include "span/semconv.h"
 
 enum span_kind { SPAN_INTERNAL = 1, SPAN_SERVER = 2, SPAN_CLIENT = 3 }; /* OTLP numbers */
 enum span_status { SPAN_UNSET = 0, SPAN_OK = 1, SPAN_ERROR = 2 };	/* OTLP numbers */
