@@ -69,3 +69,7 @@
 #define KS_BATCH_SPANS 512		   /* spans of one export request */
 #define KS_BATCH_BYTES (4 * 1024 * 1024)
 #define KS_STORE_SPANS 200000		   /* rows kept in the embedded store */
+#define KS_STORE_BYTES (512LL * 1024 * 1024) /* and their bytes in the file */
+#define KS_REQUEST_BYTES (64 * 1024 * 1024) /* one OTLP request before compression */
+#define KS_REPLY_BYTES (4 * 1024 * 1024)    /* the collector's answer */
+#define KS_RESOURCE_GROUPS 128		   /* observed processes of one OTLP request */
