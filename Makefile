@@ -138,10 +138,12 @@ replay: $(BIN)
 	$(Q)for t in $(wildcard tests/provider/run.sh tests/replay/run.sh); do echo "== $$t"; $$t $(BIN) || exit 1; done
 lint: $(BIN) | $(O)/.deps-check
 	$(Q)KERNSPAN=$(BIN) tests/lint/run.sh
+# Every part runs, so that one look shows all that is wrong.
+parts = @bad=0; for p in $1; do $(MAKE) $$p || bad=1; done; [ $$bad = 0 ] || { echo '$@: FAILED'; exit 1; }; echo '$@: passed'
 rootless:
-	$(Q)$(MAKE) units && $(MAKE) corpora && $(MAKE) replay
+	$(call parts,units corpora replay)
 check: build
-	$(Q)$(MAKE) lint && $(MAKE) rootless
+	$(call parts,lint units corpora replay)
 # Everything, fast parts first. Each part runs when its files exist.
 test: $(O)/.deps-build $(O)/.deps-check $(O)/.deps-test
 	$(Q)$(MAKE) check
@@ -164,10 +166,21 @@ $(O)/kernspan.stripped: $(O)/kernspan
 	$(Q)strip -o $@ $<
 size: $(O)/kernspan.stripped
 	$(Q)s=$$(stat -c %s $<); echo "$< $$s bytes, goal $(SIZE_MAX)"; [ $$s -le $(SIZE_MAX) ]
+# tests/lint/generated.txt names the files that the binary writes from its tables; check-generated.sh holds them fresh.
+docs: $(BIN)
+	$(Q)KERNSPAN=$(BIN) tests/lint/check-generated.sh --write
+put = install -D -m $1 $2 $(DESTDIR)$(PREFIX)/$3
+gen = $(O)/kernspan generate $1 > $(O)/$1 && $(call put,644,$(O)/$1,share/$2)
 install: $(O)/kernspan.stripped
-	$(Q)install -D -m 755 $< $(DESTDIR)$(PREFIX)/bin/kernspan
+	$(Q)$(call put,755,$<,bin/kernspan)
+	$(Q)$(call gen,man,man/man8/kernspan.8)
+	$(Q)$(call gen,bash,bash-completion/completions/kernspan)
+	$(Q)$(call gen,zsh,zsh/site-functions/_kernspan)
+	$(Q)$(call gen,fish,fish/vendor_completions.d/kernspan.fish)
+# The C files that differ from HEAD, or FILES=...
+FILES = $(shell git diff --name-only --diff-filter=d HEAD -- '*.c' '*.h'; git ls-files -o --exclude-standard -- '*.c' '*.h')
 fmt: | $(O)/.deps-check
-	$(Q)clang-format-19 -i $(wildcard include/*.h bpf/*.[ch] agent/*/*.[ch] tests/*/*.[ch] tests/unit/*/*.[ch])
+	$(Q)[ -z "$(FILES)" ] || clang-format-19 -i $(FILES)
 clean:
 	rm -rf $(O)
 help:

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * main() of a fuzz target as a plain program: runs LLVMFuzzerTestOneInput() on each file named, so that `make check`
- * replays the corpora with no fuzzer. Each input is copied to a heap block of its exact size: a sanitizer sees an overread.
+ * main() of a fuzz target as a plain program: runs LLVMFuzzerTestOneInput() on each file named, so that
+ * `make check` replays the corpora with no fuzzer. An input lies in a heap block of its exact size, so that a
+ * sanitizer sees an overread.
  */
 #include <errno.h>
 #include <stdint.h>
