@@ -4,6 +4,7 @@
 Prints how many are open, waits for a line on standard input, then answers nothing and leaves.
 """
 import asyncio
+import os
 import resource
 import sys
 
@@ -30,11 +31,8 @@ async def main(count):
     await asyncio.sleep(1)
     print(len(opened), flush=True)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+    os._exit(0)  # thousands of open tasks: nothing to tidy
 
 
 if __name__ == "__main__":
-    task = main(int(sys.argv[1]))
-    try:
-        asyncio.run(asyncio.wait_for(task, 120))
-    except (asyncio.TimeoutError, KeyboardInterrupt):
-        pass
+    asyncio.run(asyncio.wait_for(main(int(sys.argv[1])), 120))
