@@ -63,6 +63,7 @@ BIN      := $(if $(MAIN),$(B)/kernspan)
 UNITS    := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/*/*_test.c tests/bpf/*_test.c))
 FUZZERS  := $(patsubst tests/fuzz/%_fuzz.c,%,$(wildcard tests/fuzz/*_fuzz.c))
 CORPORA  := $(FUZZERS:%=$(B)/tests/corpus/%)
+PROGS    := $(patsubst %.c,$(B)/%,$(wildcard tests/e2e/*/*.c tests/bench/*.c))
 uses      = $(patsubst %.c,$(B)/obj/%.o,$(shell grep -l '$1' $(SRC) $(MAIN) /dev/null))
 
 # --- build -----------------------------------------------------------------------------------------------------------
@@ -127,8 +128,13 @@ $(B)/tests/corpus/%: tests/fuzz/%_fuzz.c tests/fuzz/corpus_main.c $(LIB) $(SKEL)
 $(B)/tests/fuzz/%: tests/fuzz/%_fuzz.c $(LIB) $(SKEL) | $(O)/.deps-check
 	@mkdir -p $(@D)
 	$(call say,FUZZ,$<)$(TESTCC) -fsanitize=fuzzer $< $(LDFLAGS) $(LIB) $(LDLIBS) -o $@
+# Programs that end-to-end tests and benchmarks run: one file each.
+$(PROGS): $(B)/%: %.c $(LIB) $(SKEL) | $(O)/.deps-check $(O)/.deps-test
+	@mkdir -p $(@D)
+	$(call say,PROG,$<)$(TESTCC) $< $(LDFLAGS) $(LIB) -lssl -lcrypto $(LDLIBS) -o $@
 
-.PHONY: units corpora replay lint check rootless test fuzz fuzzers bench interop
+.PHONY: units corpora replay lint check rootless test fuzz fuzzers bench interop fresh progs
+progs: $(PROGS)
 units: $(UNITS)
 	$(Q)tests/unit/run.sh $(UNITS)
 corpora: $(CORPORA)
@@ -148,15 +154,19 @@ check: build
 test: $(O)/.deps-build $(O)/.deps-check $(O)/.deps-test
 	$(Q)$(MAKE) check
 	$(Q)echo '== sanitizers' && $(MAKE) SAN=1 rootless
+	$(Q)$(MAKE) progs
 	$(Q)O=$(O) KERNSPAN=$(BIN) tests/run.sh
 fuzzers: $(FUZZERS:%=$(B)/tests/fuzz/%)
 fuzz: $(O)/.deps-check $(SKEL)
 	$(Q)$(MAKE) FUZZ=1 fuzzers
 	$(Q)O=$(O) FUZZ_SECS=$(FUZZ_SECS) J=$(J) tests/fuzz/run.sh $(FUZZERS)
-bench: build $(O)/.deps-test
+bench: build progs
 	$(Q)O=$(O) KERNSPAN=$(BIN) tests/bench/run.sh
 interop: build $(O)/.deps-test $(O)/.deps-interop
 	$(Q)O=$(O) KERNSPAN=$(BIN) tests/e2e/interop/run.sh
+# A clone of HEAD in a bare system of its own, to the first span.
+fresh:
+	$(Q)tests/e2e/fresh/run.sh
 
 # --- use -------------------------------------------------------------------------------------------------------------
 .PHONY: run size docs install fmt clean help
@@ -184,5 +194,5 @@ fmt: | $(O)/.deps-check
 clean:
 	rm -rf $(O)
 help:
-	@echo 'make [build] | run | check | test | fuzz | bench | interop | size | docs | install | fmt | deps | clean'
+	@echo 'make [build] | run | check | test | fuzz | bench | interop | fresh | size | docs | install | fmt | deps | clean'
 	@echo 'O=dir: products elsewhere   V=1: commands   J=n: jobs   SAN=1: sanitizers   FUZZ_SECS=n'

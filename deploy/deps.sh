@@ -106,6 +106,10 @@ apt_install() {
 		-o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confold install "$@" || die "apt-get could not install: $*"
 }
 
+if [ "${1:-}" = --archive-of ]; then # --archive-of SUITE: print "URI KEYRING"; tests/e2e/fresh asks
+	archive_of "$2" | head -n 1
+	exit
+fi
 [ $# -gt 0 ] || set -- build
 want=()
 for list; do
