@@ -138,27 +138,40 @@ static int set_bool(bool *ret, const char *text, char *why, size_t len)
 	return -EINVAL;
 }
 
+/* The factor of a unit at *end, moving past it; 0 if it is none. */
+static uint64_t unit_of(enum option_kind kind, char **end)
+{
+	static const char bytes[] = "kmgt", times[] = "smhd";
+	static const uint64_t secs[] = { 1, 60, 3600, 86400 };
+	const char *list = kind == OPTION_SIZE ? bytes : kind == OPTION_SECS ? times : "";
+	const char *u = **end ? strchr(list, tolower((unsigned char)**end)) : NULL;
+
+	if (!**end)
+		return 1;
+	if (!u)
+		return 0;
+	*end += 1;
+	if (kind == OPTION_SECS)
+		return secs[u - list];
+	*end += strcasecmp(*end, "iB") ? 0 : 2;
+	return 1ull << (10 * (u - list + 1));
+}
+
 static int set_number(const struct option_row *o, uint64_t *ret, const char *text, char *why, size_t len)
 {
-	static const char unit[] = "KMGT";
+	const char *units = o->kind == OPTION_SIZE ? " of bytes (K, M, G)" : o->kind == OPTION_SECS ? " (s, m, h, d)" : "";
 	char *end = NULL;
-	int shift = 0;
+	uint64_t product;
 
 	errno = 0;
 	uint64_t n = strtoull(text, &end, 10);
-	if (o->kind == OPTION_SIZE && end != text && *end) {
-		const char *u = strchr(unit, toupper((unsigned char)*end));
-		shift = u ? 10 * (int)(u - unit + 1) : 0;
-		end += u ? 1 : 0;
-		end += u && !strcasecmp(end, "iB") ? 2 : 0;
-	}
-	bool big = errno || (shift && n >> (64 - shift));
-	if (end == text || *end || *text == '-' || big || n << shift < o->min || n << shift > o->max) {
-		snprintf(why, len, "expected a number%s from %" PRIu64 " to %" PRIu64,
-			 o->kind == OPTION_SIZE ? " of bytes (K, M, G)" : "", o->min, o->max);
+	bool bad = errno || end == text || *text == '-';
+	uint64_t factor = bad ? 0 : unit_of(o->kind, &end);
+	if (!factor || *end || __builtin_mul_overflow(n, factor, &product) || product < o->min || product > o->max) {
+		snprintf(why, len, "expected a number%s from %" PRIu64 " to %" PRIu64, units, o->min, o->max);
 		return -EINVAL;
 	}
-	*ret = n << shift;
+	*ret = product;
 	return 0;
 }
 
@@ -204,6 +217,7 @@ int config_set(struct config *c, enum option_id id, const char *text, char *why,
 		return set_bool(at, text, why, why_len);
 	case OPTION_UINT:
 	case OPTION_SIZE:
+	case OPTION_SECS:
 		return set_number(o, at, text, why, why_len);
 	case OPTION_ENUM:
 		return set_enum(o, at, text, why, why_len);
@@ -236,6 +250,7 @@ void config_get(const struct config *c, enum option_id id, char *out, size_t len
 		return;
 	case OPTION_UINT:
 	case OPTION_SIZE:
+	case OPTION_SECS:
 		snprintf(out, len, "%" PRIu64, *(const uint64_t *)at);
 		return;
 	case OPTION_ENUM:

@@ -38,6 +38,7 @@ struct config {
 #define CONFIG_TYPE_BOOL bool
 #define CONFIG_TYPE_UINT uint64_t
 #define CONFIG_TYPE_SIZE uint64_t
+#define CONFIG_TYPE_SECS uint64_t
 #define CONFIG_TYPE_ENUM int
 #define CONFIG_TYPE_STR const char *
 #define CONFIG_TYPE_PIDS struct pid_list
@@ -52,7 +53,7 @@ struct config {
 	char error[512];	/* why loading failed, one line */
 };
 
-enum option_kind { OPTION_BOOL, OPTION_UINT, OPTION_SIZE, OPTION_ENUM, OPTION_STR, OPTION_PIDS };
+enum option_kind { OPTION_BOOL, OPTION_UINT, OPTION_SIZE, OPTION_SECS, OPTION_ENUM, OPTION_STR, OPTION_PIDS };
 enum option_where { OPTION_ANY, OPTION_FLAG, OPTION_TEST };
 
 struct option_row {
