@@ -9,6 +9,7 @@ BTF      ?= /sys/kernel/btf/vmlinux
 CLANG    ?= clang-19
 BPFTOOL  ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
 FUZZ_SECS ?= 60
+M        ?= *
 SIZE_MAX := 4194304
 
 MAKEFLAGS += --no-builtin-rules --no-print-directory
@@ -54,13 +55,13 @@ BPF_CFLAGS := -target bpf -mcpu=v3 -std=gnu11 -O2 -g -Wall -Wextra -Werror -D__T
 BPF_SRC  := $(wildcard bpf/*.bpf.c)
 BPF_OBJ  := $(BPF_SRC:%.c=$(O)/%.o)
 SKEL     := $(if $(BPF_SRC),$(O)/kernspan.skel.h)
-MAIN     := $(wildcard agent/app/main.c)
-SRC      := $(filter-out $(MAIN),$(wildcard agent/*/*.c))
+MAIN     := $(if $(filter * app,$(M)),$(wildcard agent/app/main.c))
+SRC      := $(filter-out $(MAIN),$(foreach m,$(M),$(wildcard agent/$m/*.c)))
 OBJ      := $(SRC:%.c=$(B)/obj/%.o)
 MAIN_OBJ := $(MAIN:%.c=$(B)/obj/%.o)
 LIB      := $(B)/libkernspan.a
 BIN      := $(if $(MAIN),$(B)/kernspan)
-UNITS    := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/*/*_test.c tests/bpf/*_test.c))
+UNITS    := $(patsubst %.c,$(B)/%,$(foreach m,$(M),$(wildcard tests/unit/$m/*_test.c)) $(wildcard tests/bpf/*_test.c))
 FUZZERS  := $(patsubst tests/fuzz/%_fuzz.c,%,$(wildcard tests/fuzz/*_fuzz.c))
 CORPORA  := $(FUZZERS:%=$(B)/tests/corpus/%)
 PROGS    := $(patsubst %.c,$(B)/%,$(wildcard tests/e2e/*/*.c tests/bench/*.c))
@@ -195,4 +196,4 @@ clean:
 	rm -rf $(O)
 help:
 	@echo 'make [build] | run | check | test | fuzz | bench | interop | fresh | size | docs | install | fmt | deps | clean'
-	@echo 'O=dir: products elsewhere   V=1: commands   J=n: jobs   SAN=1: sanitizers   FUZZ_SECS=n'
+	@echo 'O=dir: products elsewhere   V=1: commands   J=n: jobs   M="base flow": these modules only   SAN=1: sanitizers   FUZZ_SECS=n'
