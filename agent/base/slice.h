@@ -49,3 +49,15 @@ static inline struct slice slice_from(struct slice s, size_t at)
 {
 	return at >= s.len ? SLICE_NONE : (struct slice){ s.ptr + at, s.len - at };
 }
+
+/* Without the spaces and tabs around it (OWS, RFC 9110 section 5.6.3). */
+static inline struct slice slice_trim(struct slice s)
+{
+	while (s.len && (*s.ptr == ' ' || *s.ptr == '\t')) {
+		s.ptr++;
+		s.len--;
+	}
+	while (s.len && (s.ptr[s.len - 1] == ' ' || s.ptr[s.len - 1] == '\t'))
+		s.len--;
+	return s;
+}
