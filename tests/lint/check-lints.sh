@@ -6,9 +6,9 @@ lint=$PWD/tests/lint
 tree=$(mktemp -d) bad=0
 trap 'rm -rf "$tree"' EXIT
 cd "$tree" || exit 1
-mkdir -p agent/{proto,span,zzz} bpf include tests/lint
+mkdir -p .ci agent/{proto,span,zzz} bpf include tests/lint
 cp "$lint/layers.txt" tests/lint/
-printf '# SPDX-License-Identifier: Apache-2.0\n' >Makefile
+printf '# SPDX-License-Identifier: Apache-2.0\n' | tee Makefile >.ci/run
 printf '/* SPDX-License-Identifier: Apache-2.0 */\nATTR(X, "error.type", STR)\n' >agent/span/semconv.def
 printf '/* SPDX-License-Identifier: Apache-2.0 */\n#include "span/span.h"\n#include <sqlite3.h>\n' >agent/proto/layer.c
 printf 'int zzz(void);\n' >agent/zzz/zzz.c
