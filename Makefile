@@ -86,7 +86,7 @@ stamp = @mkdir -p $(@D) && echo '$1' | cmp -s - $@ || echo '$1' > $@
 $(B)/.flags: FORCE
 	$(call stamp,$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(LDLIBS))
 $(O)/.flags-bpf: FORCE
-	$(call stamp,$(CLANG) $(BPF_CFLAGS))
+	$(call stamp,$(CLANG) $(BPF_CFLAGS) $(BPF_OBJ))
 $(B)/.version: FORCE
 	$(call stamp,$(or $(shell git describe --tags --always --dirty 2>/dev/null),0.1.0))
 
@@ -97,8 +97,8 @@ $(BTF):
 $(O)/bpf/%.o: bpf/%.c $(O)/vmlinux.h $(O)/.flags-bpf | $(O)/.deps-build
 	@mkdir -p $(@D)
 	$(call say,BPF,$<)$(CLANG) $(BPF_CFLAGS) -MMD -MP -c $< -o $@
-$(O)/kernspan.bpf.o: $(BPF_OBJ)
-	$(call say,BPFLINK,$@)$(BPFTOOL) gen object $@ $^
+$(O)/kernspan.bpf.o: $(BPF_OBJ) $(O)/.flags-bpf
+	$(call say,BPFLINK,$@)$(BPFTOOL) gen object $@ $(BPF_OBJ)
 $(O)/kernspan.skel.h: $(O)/kernspan.bpf.o
 	$(call say,SKEL,$@)$(BPFTOOL) gen skeleton $< name kernspan_bpf > $@
 
