@@ -52,9 +52,9 @@
 #define KS_SSE_NAME_CAP 128	/* an SSE event name */
 
 /* provider, span */
-#define KS_JSON_DEPTH 64	/* nesting that is followed by path; deeper is skipped */
+#define KS_JSON_DEPTH 16	/* longest path that can be asked for */
 #define KS_JSON_SKIP_DEPTH 1024 /* nesting at which a document is given up */
-#define KS_JSON_KEY_CAP 64	/* a key that can match a path */
+#define KS_JSON_KEY_CAP 64	/* a key that can match a path; a number or literal */
 #define KS_VALUE_CAP 256	/* one captured string value */
 #define KS_CHOICES 16		/* choices whose finish reason is kept */
 #define KS_TOOL_CALLS 32	/* tool calls whose name and id are kept */
@@ -72,4 +72,3 @@
 #define KS_STORE_BYTES (512LL * 1024 * 1024) /* and their bytes in the file */
 #define KS_REQUEST_BYTES (64 * 1024 * 1024) /* one OTLP request before compression */
 #define KS_REPLY_BYTES (4 * 1024 * 1024)    /* the collector's answer */
-#define KS_RESOURCE_GROUPS 128		   /* observed processes of one OTLP request */

@@ -34,13 +34,12 @@ struct exporter_cfg {
 	bool wait;		     /* json: write on the calling thread, wait rather than drop (replay) */
 };
 
-struct exporter {
+struct exporter_ops;
+struct exporter { /* first member of each exporter's own struct */
 	const struct exporter_ops *ops;
 };
 
 struct exporter_ops {
-	enum exporter_id id;
-	const char *name, *help;
 	/* Check the configuration, load what must be loaded before the sandbox (certificates, libssl). No thread
 	 * starts yet. On failure `why` says what is wrong and what to do. -ECANCELED: the environment turns it off
 	 * (OTEL_SDK_DISABLED, OTEL_TRACES_EXPORTER); why says so. */
@@ -54,5 +53,11 @@ struct exporter_ops {
 	void (*close)(struct exporter *e, uint64_t deadline_ns);
 };
 
-extern const struct exporter_ops *const exporters[EXPORTER_CNT];
-const struct exporter_ops *exporter_find(const char *name); /* may be NULL */
+struct exporter_row {
+	const char *name, *help;
+	const struct exporter_ops *ops;
+};
+#define EXPORTER(id, name, help) extern const struct exporter_ops exporter_##name;
+#include "export/exporters.def"
+#undef EXPORTER
+extern const struct exporter_row exporters[EXPORTER_CNT]; /* by enum exporter_id */
