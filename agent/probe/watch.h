@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include "event.h"
+#include "probe/files.h"
 #include "probe/probe.h"
 
 struct watch;
@@ -21,25 +22,40 @@ struct watch_cfg {
 	const pid_t *only;     /* watch these and their children only; only_cnt 0 = every process */
 	size_t only_cnt;
 	void *ctx;
-	void (*ident)(void *ctx, const struct ks_ev_ident *ident); /* a process became known or changed */
+	/* A process became known or changed; ident is borrowed. Matched by tgid and start: proc_start_ns is the
+	 * kernel's own value once an event has told it, before that it is rounded down to the clock tick, so a
+	 * reader takes two starts of one tgid for the same process when they differ by less than 20 ms. */
+	void (*ident)(void *ctx, const struct ks_ev_ident *ident);
 };
 
 int watch_new(const struct watch_cfg *cfg, struct watch **ret);
+/* Detaches everything. */
 void watch_free(struct watch *w);
-/* Walk /proc once; returns when everything that runs is attached. now_ns: CLOCK_MONOTONIC. */
+/* Never look at this process (one of our own; the caller itself is known). -ENOSPC: too many. Call before
+ * watch_scan(). */
+int watch_skip(struct watch *w, pid_t tgid);
+/* Walk /proc once; returns when everything that runs is attached. With cfg.only it also marks those processes and
+ * their children for the kernel side. now_ns: CLOCK_MONOTONIC, as everywhere here. */
 int watch_scan(struct watch *w, uint64_t now_ns);
-/* An event of the control ring (EXEC, EXIT, MMAP). */
+/* An event of the control ring (EXEC, EXIT, MMAP; others are ignored). Its work is done by the next watch_tick():
+ * call that after each batch of events. */
 void watch_event(struct watch *w, const struct ks_hdr *ev, uint64_t now_ns);
-/* Deferred work (second looks); returns when to call again, CLOCK_MONOTONIC, 0 = nothing pending. */
+/* Deferred work (first and second looks, detaching); returns when to call again, CLOCK_MONOTONIC, 0 = nothing
+ * pending. */
 uint64_t watch_tick(struct watch *w, uint64_t now_ns);
+/* Say who tgid is, now: for a process that shows traffic and that no IDENT named, as a child that was forked without
+ * exec. start_ns: of its event. -ESRCH: gone, or not to be watched. */
+int watch_identify(struct watch *w, pid_t tgid, uint64_t start_ns, uint64_t now_ns);
 
 /* What is attached, for stats and doctor -v. */
-struct watch_lib {
-	const char *path;  /* as seen by the first process that mapped it */
-	const char *kind;  /* "openssl" */
-	uint32_t funcs;	   /* bit set of enum tls_func */
-	uint32_t procs;	   /* processes seen with it */
-	int err;	   /* 0 attached, else why not */
-};
 size_t watch_lib_cnt(const struct watch *w);
+/* i < watch_lib_cnt(); strings are borrowed until the next call of another function here. */
 void watch_lib_get(const struct watch *w, size_t i, struct watch_lib *ret_lib);
+
+struct watch_stats {
+	uint64_t procs;	 /* processes followed now */
+	uint64_t forgotten; /* processes given up because KS_WATCH_PROCS were followed; found again when they act */
+	uint64_t looks;	 /* times the mappings of a process were read */
+	struct files_stats files;
+};
+struct watch_stats watch_stats(const struct watch *w);

@@ -1,0 +1,560 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The watcher, see watch.h. A fixed table of processes, each with the TLS files it uses and a time for its next look.
+ * What an event asks for is put off to watch_tick(), so that a burst of mappings costs one look. Privileged process,
+ * main thread.
+ */
+#include "probe/watch.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "probe/hidx.h"
+#include "probe/ident.h"
+#include "probe/procfs.h"
+
+#define MS_NS 1000000ULL
+#define SAME_START_NS (20 * MS_NS) /* a clock tick, and one for rounding */
+#define IDLE_NS (60000 * MS_NS)	   /* a TLS file without processes is detached after this */
+#define IDLE_CHECK_NS (10000 * MS_NS)
+#define SKIPS 8
+#define PARENTS 32 /* generations followed upwards */
+
+/* After an exec the loader needs a moment, and some programs load their TLS library late. */
+static const uint64_t settle_ns[] = { 2 * MS_NS, 20 * MS_NS, 100 * MS_NS };
+#define SETTLE_CNT (sizeof(settle_ns) / sizeof(settle_ns[0]))
+
+struct proc {
+	pid_t tgid;
+	bool live;
+	bool used;     /* since the clock hand passed */
+	bool exact;    /* start_ns came from the kernel, not from /proc */
+	bool settling; /* an exec was seen: look at each step */
+	bool unknown;  /* no IDENT was sent since exec */
+	uint8_t step;  /* index into settle_ns of the next look */
+	uint8_t lib_cnt;
+	uint64_t start_ns;
+	uint64_t base_ns; /* the steps count from here */
+	uint64_t due_ns;  /* 0 = no look pending */
+	uint64_t ident_hash;
+	uint32_t libs[KS_PROC_LIBS];
+};
+
+struct watch {
+	struct watch_cfg cfg;
+	int proc_fd;
+	pid_t skips[SKIPS];
+	size_t skip_cnt;
+	struct files *files;
+	struct watch_stats stats;
+	uint64_t idle_check_ns;
+	struct hidx idx; /* of procs, by tgid */
+	uint32_t hand;
+	uint32_t due_cnt;
+	uint32_t due[KS_WATCH_PROCS]; /* slots with due_ns set */
+	struct proc procs[KS_WATCH_PROCS];
+	uint32_t mmap_cnt;
+	struct ks_ev_proc mmaps[KS_PENDING_MMAPS]; /* files that some process mapped and no look has met */
+};
+
+_Static_assert((KS_WATCH_PROCS & (KS_WATCH_PROCS - 1)) == 0, "hidx wants a power of two");
+
+int watch_new(const struct watch_cfg *cfg, struct watch **ret)
+{
+	struct watch *w = calloc(1, sizeof(*w));
+	int err = -ENOMEM;
+
+	if (!w)
+		return -ENOMEM;
+	w->cfg = *cfg;
+	w->skips[w->skip_cnt++] = getpid();
+	w->proc_fd = open(cfg->proc_root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (w->proc_fd < 0) {
+		err = -errno;
+		goto fail;
+	}
+	w->files = files_new(cfg->probe);
+	if (!w->files || hidx_init(&w->idx, KS_WATCH_PROCS))
+		goto fail;
+	*ret = w;
+	return 0;
+fail:
+	watch_free(w);
+	return err;
+}
+
+void watch_free(struct watch *w)
+{
+	if (!w)
+		return;
+	if (w->proc_fd >= 0)
+		close(w->proc_fd);
+	files_free(w->files);
+	hidx_done(&w->idx);
+	free(w);
+}
+
+int watch_skip(struct watch *w, pid_t tgid)
+{
+	if (w->skip_cnt == SKIPS)
+		return -ENOSPC;
+	w->skips[w->skip_cnt++] = tgid;
+	return 0;
+}
+
+/* The table of processes. */
+
+static struct proc *proc_find(struct watch *w, pid_t tgid)
+{
+	uint32_t slot = hidx_first(&w->idx, (uint64_t)tgid);
+
+	while (slot != HIDX_NONE && w->procs[slot].tgid != tgid)
+		slot = hidx_next(&w->idx, slot);
+	return slot == HIDX_NONE ? NULL : &w->procs[slot];
+}
+
+static void proc_unuse_libs(struct watch *w, struct proc *p, uint64_t now_ns)
+{
+	for (uint8_t i = 0; i < p->lib_cnt; i++)
+		files_unuse(w->files, p->libs[i], now_ns);
+	p->lib_cnt = 0;
+}
+
+static void proc_undue(struct watch *w, struct proc *p)
+{
+	uint32_t slot = (uint32_t)(p - w->procs);
+
+	for (uint32_t i = 0; p->due_ns && i < w->due_cnt; i++) {
+		if (w->due[i] == slot) {
+			w->due[i] = w->due[--w->due_cnt];
+			p->due_ns = 0;
+		}
+	}
+	for (uint32_t i = 0; i < w->mmap_cnt;) {
+		if ((pid_t)w->mmaps[i].h.tgid == p->tgid)
+			w->mmaps[i] = w->mmaps[--w->mmap_cnt];
+		else
+			i++;
+	}
+}
+
+static void proc_drop(struct watch *w, struct proc *p, uint64_t now_ns)
+{
+	proc_unuse_libs(w, p, now_ns);
+	proc_undue(w, p);
+	hidx_del(&w->idx, (uint64_t)p->tgid, (uint32_t)(p - w->procs));
+	p->live = false;
+	w->stats.procs--;
+}
+
+static struct proc *proc_add(struct watch *w, pid_t tgid, uint64_t now_ns)
+{
+	struct proc *p;
+
+	for (;;) { /* ends: the second round finds `used` cleared */
+		p = &w->procs[w->hand];
+		w->hand = (w->hand + 1) % KS_WATCH_PROCS;
+		if (!p->live)
+			break;
+		if (!p->used) {
+			proc_drop(w, p, now_ns);
+			w->stats.forgotten++;
+			break;
+		}
+		p->used = false;
+	}
+	*p = (struct proc){ .tgid = tgid, .live = true, .used = true, .unknown = true };
+	hidx_add(&w->idx, (uint64_t)tgid, (uint32_t)(p - w->procs));
+	w->stats.procs++;
+	return p;
+}
+
+static void proc_due(struct watch *w, struct proc *p, uint64_t due_ns)
+{
+	if (!p->due_ns)
+		w->due[w->due_cnt++] = (uint32_t)(p - w->procs);
+	p->due_ns = due_ns;
+}
+
+/* The process that tgid names, created or replaced as start_ns says. */
+static struct proc *proc_get(struct watch *w, pid_t tgid, uint64_t start_ns, bool exact, uint64_t now_ns)
+{
+	struct proc *p = proc_find(w, tgid);
+
+	if (p) {
+		uint64_t diff = p->start_ns > start_ns ? p->start_ns - start_ns : start_ns - p->start_ns;
+
+		if (diff > SAME_START_NS) {
+			proc_drop(w, p, now_ns);
+			p = NULL;
+		}
+	}
+	if (!p)
+		p = proc_add(w, tgid, now_ns);
+	if (exact || !p->exact)
+		p->start_ns = start_ns;
+	p->exact |= exact;
+	p->used = true;
+	return p;
+}
+
+static bool is_only(const struct watch *w, pid_t tgid)
+{
+	for (size_t i = 0; i < w->cfg.only_cnt; i++)
+		if (w->cfg.only[i] == tgid)
+			return true;
+	return false;
+}
+
+/* Is tgid to be watched? With cfg.only: is it, or an ancestor, listed or followed already. */
+static bool wanted(struct watch *w, pid_t tgid)
+{
+	for (size_t i = 0; i < w->skip_cnt; i++)
+		if (w->skips[i] == tgid)
+			return false;
+	for (int i = 0; w->cfg.only_cnt && i < PARENTS; i++) {
+		struct procfs_status status;
+		int fd, err;
+
+		if (is_only(w, tgid) || proc_find(w, tgid))
+			return true;
+		fd = procfs_open(w->proc_fd, tgid);
+		if (fd < 0)
+			return false;
+		err = procfs_status(fd, &status);
+		close(fd);
+		if (err || status.ppid <= 1)
+			return false;
+		tgid = (pid_t)status.ppid;
+	}
+	return w->cfg.only_cnt == 0;
+}
+
+/* Who it is. */
+
+static uint64_t ident_hash(const struct ks_ev_ident *id)
+{
+	const unsigned char *at = (const unsigned char *)id, *end = at + sizeof(*id);
+	uint64_t h = 0xcbf29ce484222325ULL; /* FNV-1a */
+
+	for (; at < end; at++)
+		h = (h ^ *at) * 0x100000001b3ULL;
+	return h;
+}
+
+static int proc_ident(struct watch *w, struct proc *p, int pid_fd, uint64_t now_ns)
+{
+	struct ks_ev_ident id;
+	uint64_t hash;
+	int err = ident_read(pid_fd, (uint32_t)p->tgid, p->start_ns, 0, &id);
+
+	if (err)
+		return err;
+	hash = ident_hash(&id); /* without time: what has not changed is not said again */
+	if (hash != p->ident_hash || p->unknown) {
+		p->ident_hash = hash;
+		p->unknown = false;
+		id.h.ts_ns = now_ns;
+		w->cfg.ident(w->cfg.ctx, &id);
+	}
+	return 0;
+}
+
+/* What it maps. */
+
+struct look {
+	struct watch *w;
+	struct proc *p;
+	int pid_fd;
+	uint64_t now_ns;
+	uint64_t ino; /* of the line before: the segments of a file follow each other */
+	uint32_t dev;
+};
+
+/* The file behind a mapping: the mapping itself where the kernel lets us (CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN),
+ * which also reaches removed files, else the path below the root of the process. O_PATH: nothing happens to it yet. */
+static int map_open(const struct look *l, const struct procfs_map *map)
+{
+	const struct open_how how = {
+		.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS,
+	};
+	char name[64], path[PROCFS_PATH];
+	int fd, root;
+
+	snprintf(name, sizeof(name), "map_files/%llx-%llx", (unsigned long long)map->start,
+		 (unsigned long long)map->end);
+	fd = openat(l->pid_fd, name, O_PATH | O_CLOEXEC);
+	if (fd >= 0 || map->path.len >= sizeof(path) || *map->path.ptr != '/')
+		return fd;
+	memcpy(path, map->path.ptr, map->path.len);
+	path[map->path.len] = '\0';
+	root = openat(l->pid_fd, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0)
+		return -1;
+	fd = (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
+	close(root);
+	return fd;
+}
+
+static void lib_use(struct watch *w, struct proc *p, uint32_t lib)
+{
+	for (uint8_t i = 0; i < p->lib_cnt; i++)
+		if (p->libs[i] == lib)
+			return;
+	if (p->lib_cnt == KS_PROC_LIBS)
+		return;
+	p->libs[p->lib_cnt++] = lib;
+	files_use(w->files, lib);
+}
+
+/* The files that this process was said to have mapped, and that this look met: a file without TLS code needs no
+ * further event, a file with it tells who uses it. */
+static void mmaps_settle(struct look *l, const struct procfs_map *map, const struct files_seen *seen)
+{
+	struct watch *w = l->w;
+
+	for (uint32_t i = 0; i < w->mmap_cnt;) {
+		const struct ks_ev_proc *ev = &w->mmaps[i];
+
+		if ((pid_t)ev->h.tgid != l->p->tgid || !((ev->ino == map->ino && ev->dev == map->dev) ||
+							 (ev->ino == seen->ino && ev->dev == seen->dev))) {
+			i++;
+			continue;
+		}
+		if (seen->settled)
+			(void)probe_file_seen(w->cfg.probe, ev);
+		w->mmaps[i] = w->mmaps[--w->mmap_cnt];
+	}
+}
+
+static bool look_map(void *ctx, const struct procfs_map *map)
+{
+	struct look *l = ctx;
+	char path[KS_PATH_LEN];
+	struct files_seen seen;
+	struct files_map file;
+	int fd;
+
+	if (!map->exec || map->ino == 0 || map->path.len == 0 || (map->ino == l->ino && map->dev == l->dev))
+		return true;
+	l->ino = map->ino;
+	l->dev = map->dev;
+	fd = map_open(l, map);
+	if (fd < 0)
+		return true;
+	snprintf(path, sizeof(path), "%.*s", (int)map->path.len, map->path.ptr);
+	file = (struct files_map){
+		.path_fd = fd, .pid_fd = l->pid_fd, .path = path,
+		.start = map->start, .end = map->end, .offset = map->offset,
+	};
+	if (files_look(l->w->files, &file, l->now_ns, &seen) == 0) {
+		if (seen.lib != FILES_NO_LIB)
+			lib_use(l->w, l->p, seen.lib);
+		mmaps_settle(l, map, &seen);
+	}
+	close(fd);
+	return true;
+}
+
+static int proc_look(struct watch *w, struct proc *p, int pid_fd, uint64_t now_ns)
+{
+	struct look l = { .w = w, .p = p, .pid_fd = pid_fd, .now_ns = now_ns };
+
+	w->stats.looks++;
+	return procfs_maps(pid_fd, look_map, &l);
+}
+
+/* The whole node. */
+
+static void scan_pid(struct watch *w, pid_t tgid, uint64_t now_ns)
+{
+	struct proc *p = NULL;
+	uint64_t start_ns;
+	int fd;
+
+	if (!wanted(w, tgid))
+		return;
+	fd = procfs_open(w->proc_fd, tgid);
+	if (fd < 0)
+		return;
+	if (procfs_start_ns(fd, &start_ns) == 0) {
+		p = proc_get(w, tgid, start_ns, false, now_ns);
+		if (w->cfg.only_cnt)
+			(void)probe_mark(w->cfg.probe, tgid, KS_MARK_WATCH);
+		if (proc_ident(w, p, fd, now_ns)) /* a kernel thread, or gone */
+			proc_drop(w, p, now_ns);
+		else
+			(void)proc_look(w, p, fd, now_ns);
+	}
+	close(fd);
+}
+
+int watch_scan(struct watch *w, uint64_t now_ns)
+{
+	/* With cfg.only, a child may be listed before its parent, or be born of it before the mark was set */
+	for (int round = 0; round < (w->cfg.only_cnt ? 2 : 1); round++) {
+		DIR *dir = opendir(w->cfg.proc_root);
+		struct dirent *d;
+
+		if (!dir)
+			return -errno;
+		while ((d = readdir(dir))) {
+			long tgid = strtol(d->d_name, NULL, 10);
+
+			if (tgid > 0 && tgid <= INT32_MAX)
+				scan_pid(w, (pid_t)tgid, now_ns);
+		}
+		closedir(dir);
+	}
+	return 0;
+}
+
+/* What happens later. */
+
+static void event_mmap(struct watch *w, struct proc *p, const struct ks_ev_proc *ev, uint64_t now_ns)
+{
+	if (w->mmap_cnt < KS_PENDING_MMAPS) /* else it is looked at all the same, and its next event settles it */
+		w->mmaps[w->mmap_cnt++] = *ev;
+	if (!p->settling) {
+		p->base_ns = now_ns;
+		p->step = 0;
+	}
+	proc_due(w, p, now_ns);
+}
+
+void watch_event(struct watch *w, const struct ks_hdr *ev, uint64_t now_ns)
+{
+	struct proc *p = proc_find(w, (pid_t)ev->tgid);
+
+	if (ev->kind == KS_EV_EXIT && p && ev->proc_start_ns + SAME_START_NS > p->start_ns)
+		proc_drop(w, p, now_ns);
+	if ((ev->kind != KS_EV_EXEC && ev->kind != KS_EV_MMAP) || ev->len < sizeof(struct ks_ev_proc) ||
+	    !wanted(w, (pid_t)ev->tgid))
+		return;
+	p = proc_get(w, (pid_t)ev->tgid, ev->proc_start_ns, true, now_ns);
+	if (ev->kind == KS_EV_MMAP) {
+		event_mmap(w, p, (const struct ks_ev_proc *)ev, now_ns);
+		return;
+	}
+	proc_unuse_libs(w, p, now_ns);
+	p->settling = p->unknown = true;
+	p->step = 0;
+	p->base_ns = now_ns;
+	proc_due(w, p, now_ns);
+}
+
+static bool mmaps_wait(const struct watch *w, const struct proc *p)
+{
+	for (uint32_t i = 0; i < w->mmap_cnt; i++)
+		if ((pid_t)w->mmaps[i].h.tgid == p->tgid)
+			return true;
+	return false;
+}
+
+/* One look that was due; sets when the next is. */
+static void proc_tick(struct watch *w, struct proc *p, uint64_t now_ns)
+{
+	int fd = procfs_open(w->proc_fd, p->tgid), err;
+	uint64_t start_ns;
+
+	if (fd < 0) {
+		proc_drop(w, p, now_ns);
+		return;
+	}
+	err = procfs_start_ns(fd, &start_ns); /* the number may be another process by now */
+	if (!err && (start_ns > p->start_ns + SAME_START_NS || p->start_ns > start_ns + SAME_START_NS))
+		err = -ESRCH;
+	if (!err && (p->unknown || (p->settling && p->step == SETTLE_CNT)))
+		err = proc_ident(w, p, fd, now_ns);
+	if (!err)
+		err = proc_look(w, p, fd, now_ns);
+	close(fd);
+	if (err) {
+		proc_drop(w, p, now_ns);
+	} else if (p->step < SETTLE_CNT && (p->settling || mmaps_wait(w, p))) {
+		p->due_ns = p->base_ns + settle_ns[p->step++];
+	} else {
+		proc_undue(w, p);
+		p->settling = false;
+	}
+}
+
+/* Files that no known process uses: children forked without exec and forgotten processes are not known, so look at
+ * everybody before something is detached. */
+static void idle_tick(struct watch *w, uint64_t now_ns)
+{
+	if (now_ns < w->idle_check_ns)
+		return;
+	w->idle_check_ns = now_ns + IDLE_CHECK_NS;
+	if (now_ns < IDLE_NS || files_idle(w->files, now_ns - IDLE_NS) == 0)
+		return;
+	if (watch_scan(w, now_ns) == 0)
+		files_detach_idle(w->files, now_ns - IDLE_NS);
+}
+
+uint64_t watch_tick(struct watch *w, uint64_t now_ns)
+{
+	uint64_t next = 0;
+
+	for (uint32_t i = 0; i < w->due_cnt;) {
+		uint32_t slot = w->due[i];
+
+		if (w->procs[slot].due_ns <= now_ns)
+			proc_tick(w, &w->procs[slot], now_ns);
+		if (i < w->due_cnt && w->due[i] == slot)
+			i++; /* else another took its place */
+	}
+	idle_tick(w, now_ns);
+	for (uint32_t i = 0; i < w->due_cnt; i++) {
+		uint64_t due = w->procs[w->due[i]].due_ns;
+
+		next = next && next < due ? next : due;
+	}
+	if (!next && files_idle(w->files, UINT64_MAX))
+		next = w->idle_check_ns;
+	return next;
+}
+
+int watch_identify(struct watch *w, pid_t tgid, uint64_t start_ns, uint64_t now_ns)
+{
+	struct proc *p;
+	int fd, err;
+
+	if (!wanted(w, tgid))
+		return -ESRCH;
+	fd = procfs_open(w->proc_fd, tgid);
+	if (fd < 0)
+		return -ESRCH;
+	p = proc_get(w, tgid, start_ns, true, now_ns);
+	p->unknown = true;
+	err = proc_ident(w, p, fd, now_ns);
+	if (err)
+		proc_drop(w, p, now_ns);
+	close(fd);
+	return err ? -ESRCH : 0;
+}
+
+size_t watch_lib_cnt(const struct watch *w)
+{
+	return files_lib_cnt(w->files);
+}
+
+void watch_lib_get(const struct watch *w, size_t i, struct watch_lib *ret_lib)
+{
+	files_lib_get(w->files, i, ret_lib);
+}
+
+struct watch_stats watch_stats(const struct watch *w)
+{
+	struct watch_stats s = w->stats;
+
+	s.files = files_stats(w->files);
+	return s;
+}
