@@ -53,7 +53,7 @@ BPF_CFLAGS := -target bpf -mcpu=v3 -std=gnu11 -O2 -g -Wall -Wextra -Werror -D__T
 
 # --- sources ---------------------------------------------------------------------------------------------------------
 # maps first: bpftool's linker keeps offset 0 for a map whose extern it meets before the definition
-BPF_SRC  := $(wildcard bpf/maps.bpf.c) $(filter-out bpf/maps.bpf.c,$(wildcard bpf/*.bpf.c))
+BPF_SRC  := $(strip $(wildcard bpf/maps.bpf.c) $(filter-out bpf/maps.bpf.c,$(wildcard bpf/*.bpf.c)))
 BPF_OBJ  := $(BPF_SRC:%.c=$(O)/%.o)
 SKEL     := $(if $(BPF_SRC),$(O)/kernspan.skel.h)
 MAIN     := $(if $(filter * app,$(M)),$(wildcard agent/app/main.c))
