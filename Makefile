@@ -65,7 +65,7 @@ BIN      := $(if $(MAIN),$(B)/kernspan)
 UNITS    := $(patsubst %.c,$(B)/%,$(foreach m,$(M),$(wildcard tests/unit/$m/*_test.c)) $(wildcard tests/bpf/*_test.c))
 FUZZERS  := $(patsubst tests/fuzz/%_fuzz.c,%,$(wildcard tests/fuzz/*_fuzz.c))
 CORPORA  := $(FUZZERS:%=$(B)/tests/corpus/%)
-PROGS    := $(patsubst %.c,$(B)/%,$(wildcard tests/e2e/*/*.c tests/bench/*.c))
+PROGS    := $(patsubst %.c,$(B)/%,$(wildcard tests/e2e/*/*.c tests/bench/*.c) $(filter-out %_test.c,$(wildcard tests/bpf/*.c)))
 uses      = $(patsubst %.c,$(B)/obj/%.o,$(shell grep -l '$1' $(SRC) $(MAIN) /dev/null))
 
 # --- build -----------------------------------------------------------------------------------------------------------
@@ -147,7 +147,7 @@ replay: $(BIN)
 lint: $(BIN) | $(O)/.deps-check
 	$(Q)KERNSPAN=$(BIN) tests/lint/run.sh
 # Every part runs, so that one look shows all that is wrong.
-parts = @bad=0; for p in $1; do $(MAKE) $$p || bad=1; done; [ $$bad = 0 ] || { echo '$@: FAILED'; exit 1; }; echo '$@: passed'
+parts = +@bad=0; for p in $1; do $(MAKE) $$p || bad=1; done; [ $$bad = 0 ] || { echo '$@: FAILED'; exit 1; }; echo '$@: passed'
 rootless:
 	$(call parts,units corpora replay)
 check: build
