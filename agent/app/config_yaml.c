@@ -94,7 +94,7 @@ static int value_take(struct reader *r, enum option_id id)
 static int document_take(struct reader *r)
 {
 	uint64_t seen = 0;
-	enum option_id id;
+	enum option_id id = OPT_CNT;
 	int err = next(r); /* stream start */
 
 	err = err ? err : next(r);
