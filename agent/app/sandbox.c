@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <grp.h>
 #include <sched.h>
+#include <signal.h>
 #include <seccomp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -195,7 +196,10 @@ int sandbox_enter(const struct sandbox_cfg *cfg, const char **ret_why)
 	STEP("capability bounding set", drop_caps());
 	STEP("change user", change_user(cfg));
 	STEP("drop capabilities", caps_gone());
+	/* after the change of user, which clears it (prctl(2)); the agent ends cleanly at SIGTERM */
+	STEP("parent death signal", prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0) < 0 ? -errno : 0);
 	STEP("no_new_privs", prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? -errno : 0);
 	STEP("seccomp", filter_calls(cfg));
 	return 0;
 }
+

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Fork, hold, change to the invoking user (SUDO_UID, SUDO_GID), exec. The parent keeps the pid and one pipe end. */
+#include "app/launch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#define EXIT_NO_EXEC 127 /* as shells do */
+
+/* 0 or -errno. Without sudo the program runs as we do. */
+static int become_invoker(void)
+{
+	const char *uid = getenv("SUDO_UID"), *gid = getenv("SUDO_GID");
+
+	if (geteuid() != 0 || !uid || !gid)
+		return 0;
+	uid_t u = (uid_t)strtoul(uid, NULL, 10);
+	gid_t g = (gid_t)strtoul(gid, NULL, 10);
+	const struct passwd *pw = getpwuid(u);
+	if ((pw ? initgroups(pw->pw_name, g) : setgroups(0, NULL)) < 0 || setresgid(g, g, g) < 0 ||
+	    setresuid(u, u, u) < 0)
+		return -errno;
+	if (pw) { /* sudo has set these for root */
+		setenv("HOME", pw->pw_dir, 1);
+		setenv("USER", pw->pw_name, 1);
+		setenv("LOGNAME", pw->pw_name, 1);
+	}
+	return 0;
+}
+
+static void child(char **argv, int go_fd)
+{
+	sigset_t none;
+	char byte;
+
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	if (read(go_fd, &byte, 1) != 1)
+		_exit(0); /* starting failed; the parent has said why */
+	if (dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
+		_exit(EXIT_NO_EXEC);
+	int err = become_invoker();
+	if (err) {
+		fprintf(stderr, "kernspan: cannot become the invoking user: %s\n", strerror(-err));
+		_exit(EXIT_NO_EXEC);
+	}
+	prctl(PR_SET_PDEATHSIG, SIGTERM); /* the change of user cleared it (prctl(2)) */
+	signal(SIGPIPE, SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	execvp(argv[0], argv);
+	fprintf(stderr, "kernspan: %s: %s\n", argv[0], strerror(errno));
+	_exit(EXIT_NO_EXEC);
+}
+
+int launch_new(char **argv, struct launch *ret)
+{
+	int fd[2];
+
+	if (pipe2(fd, O_CLOEXEC) < 0)
+		return -errno;
+	pid_t pid = fork();
+	if (pid < 0) {
+		int err = -errno;
+		close(fd[0]);
+		close(fd[1]);
+		return err;
+	}
+	if (pid == 0) {
+		close(fd[1]);
+		child(argv, fd[0]);
+	}
+	close(fd[0]);
+	*ret = (struct launch){ .pid = pid, .go_fd = fd[1] };
+	return 0;
+}
+
+void launch_go(struct launch *l)
+{
+	if (write(l->go_fd, "g", 1) < 0)
+		fprintf(stderr, "kernspan: the program is gone\n");
+	close(l->go_fd);
+	l->go_fd = -1;
+}

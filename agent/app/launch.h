@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The program of `run -- CMD`: forked early, held until the probes are attached, then run as the invoking user. Its
+ * standard output goes to our standard error, because ours is data. Warden.
+ */
+#pragma once
+
+#include <sys/types.h>
+
+struct launch {
+	pid_t pid;
+	int go_fd; /* a byte lets it run; closing it makes it leave */
+};
+
+/* 0 or -errno. */
+int launch_new(char **argv, struct launch *ret);
+void launch_go(struct launch *l);
