@@ -21,8 +21,8 @@ Q   := @
 say  = @printf '  %-7s %s\n' '$1' '$2';
 endif
 .DELETE_ON_ERROR:
-.SUFFIXES:
 .SECONDARY:
+.PHONY: FORCE build deps units corpora replay lint check rootless test fuzz fuzzers bench interop fresh progs run size docs install fmt clean help
 
 # --- flags -----------------------------------------------------------------------------------------------------------
 ARCH     := $(shell uname -m)
@@ -69,19 +69,16 @@ PROGS    := $(patsubst %.c,$(B)/%,$(wildcard tests/e2e/*/*.c tests/bench/*.c) $(
 uses      = $(patsubst %.c,$(B)/obj/%.o,$(shell grep -l '$1' $(SRC) $(MAIN) /dev/null))
 
 # --- build -----------------------------------------------------------------------------------------------------------
-.PHONY: build
 build: $(LIB) $(BIN) $(SKEL)
 
 # deploy/deps.sh LIST installs what is missing of a list, and says so; the stamp keeps it from asking again.
 $(O)/.deps-%: deploy/deps.sh
 	$(Q)deploy/deps.sh $*
 	$(Q)mkdir -p $(@D) && touch $@
-.PHONY: deps
 deps:
 	$(Q)deploy/deps.sh build check test run
 
 # Files that change only when what they hold changes: the objects depend on them.
-.PHONY: FORCE
 stamp = @mkdir -p $(@D) && echo '$1' | cmp -s - $@ || echo '$1' > $@
 $(B)/.flags: FORCE
 	$(call stamp,$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(LDLIBS))
@@ -135,7 +132,6 @@ $(PROGS): $(B)/%: %.c $(LIB) $(SKEL) | $(O)/.deps-check $(O)/.deps-test
 	@mkdir -p $(@D)
 	$(call say,PROG,$<)$(TESTCC) $< $(LDFLAGS) $(LIB) -lssl -lcrypto $(LDLIBS) -o $@
 
-.PHONY: units corpora replay lint check rootless test fuzz fuzzers bench interop fresh progs
 progs: $(PROGS)
 units: $(UNITS)
 	$(Q)tests/unit/run.sh $(UNITS)
@@ -167,11 +163,10 @@ bench: build progs
 interop: build $(O)/.deps-test $(O)/.deps-interop
 	$(Q)O=$(O) KERNSPAN=$(BIN) tests/e2e/interop/run.sh
 # A clone of HEAD in a bare system of its own, to the first span.
-fresh:
+fresh: $(O)/.deps-fresh
 	$(Q)tests/e2e/fresh/run.sh
 
 # --- use -------------------------------------------------------------------------------------------------------------
-.PHONY: run size docs install fmt clean help
 run: build $(O)/.deps-run
 	$(Q)O=$(O) KERNSPAN=$(BIN) deploy/demo.sh
 $(O)/kernspan.stripped: $(O)/kernspan

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# deps.sh LIST...: install by apt what is missing of the lists below (build, check, test, run, interop), and nothing else.
+# deps.sh LIST...: install by apt what is missing of the lists below (build, check, test, run, interop, fresh), and nothing else.
 # Each dependency has its reason in docs/decisions/001-dependencies.md. "name>=version" asks for at least that version.
 # What the release is too old for comes from its backports suite, taken from where the machine's own apt sources point.
 set -euo pipefail
@@ -11,6 +11,7 @@ check='python3 libcmocka-dev clang-format-19 llvm-19 libclang-rt-19-dev'
 run='python3 openssl curl ca-certificates'
 test="$run nginx-light wrk python3-venv libssl-dev qemu-system-x86 qemu-system-common busybox-static xz-utils strace sqlite3"
 interop='golang-go'
+fresh='debootstrap git'
 
 from_backports='libbpf-dev libbpf1 bpftool'
 source_list=/etc/apt/sources.list.d/kernspan-backports.list
@@ -114,8 +115,8 @@ fi
 want=()
 for list; do
 	case $list in
-	build | check | run | test | interop) read -r -d '' -a items <<<"${!list}" || true; want+=("${items[@]}") ;;
-	*) die "no such list: $list (build, check, test, run, interop)" ;;
+	build | check | run | test | interop | fresh) read -r -d '' -a items <<<"${!list}" || true; want+=("${items[@]}") ;;
+	*) die "no such list: $list (build, check, test, run, interop, fresh)" ;;
 	esac
 done
 
