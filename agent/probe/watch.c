@@ -198,8 +198,10 @@ static struct proc *proc_get(struct watch *w, pid_t tgid, uint64_t start_ns, boo
 	}
 	if (!p)
 		p = proc_add(w, tgid, now_ns);
-	if (exact || !p->exact)
+	if (exact || !p->exact) {
+		p->unknown |= p->start_ns != start_ns; /* say it again with the kernel's own value */
 		p->start_ns = start_ns;
+	}
 	p->exact |= exact;
 	p->used = true;
 	return p;
