@@ -16,9 +16,10 @@ import sys
 import time
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "../.."))
-OUT = os.path.join(ROOT, "out")
+OUT = os.path.abspath(os.environ.get("O", os.path.join(ROOT, "out")))
 BENCH = os.path.join(OUT, "bench")
-KERNSPAN = os.path.join(OUT, "kernspan")
+KERNSPAN = os.path.abspath(os.environ.get("KERNSPAN", os.path.join(OUT, "kernspan")))
+LOAD = os.path.join(OUT, "tests/e2e/load")
 RESULTS = {}
 
 
@@ -47,7 +48,7 @@ class Server:
 
     def __init__(self, chunks, interval_us=0, tls=True, private=None):
         self.port = free_port()
-        args = [os.path.join(BENCH, "sse_server"), str(self.port), str(chunks), str(interval_us)]
+        args = [os.path.join(LOAD, "sse_server"), str(self.port), str(chunks), str(interval_us)]
         env = dict(os.environ)
         if private:
             env["LD_LIBRARY_PATH"] = private
@@ -104,7 +105,7 @@ class Agent:
 
 
 def client(port, threads, calls, *flags):
-    done = subprocess.run([os.path.join(BENCH, "sse_client"), str(port), str(threads), str(calls), *flags],
+    done = subprocess.run([os.path.join(LOAD, "sse_client"), str(port), str(threads), str(calls), *flags],
                           capture_output=True, text=True)
     return [json.loads(line) for line in done.stdout.splitlines()]
 
@@ -124,7 +125,7 @@ def rss_beyond_ring(pids):
 
 
 def bench_pipeline():
-    done = subprocess.run([os.path.join(BENCH, "pipeline_bench")], capture_output=True, text=True, check=True)
+    done = subprocess.run([os.path.join(OUT, "tests/bench/pipeline_bench")], capture_output=True, text=True, check=True)
     r = json.loads(done.stdout)
     result("pipeline.sse_bytes_per_s", r["bytes_per_s"] / 1e9, "GB/s", ">= 1", r["bytes_per_s"] >= 1e9,
            f"records of 16 KiB, {r['rounds']} rounds, median; min {r['bytes_min'] / 1e9:.2f} max {r['bytes_max'] / 1e9:.2f}")
@@ -223,7 +224,7 @@ def bench_first_chunk():
 
 
 def find_libssl():
-    out = subprocess.run(["ldd", os.path.join(BENCH, "sse_server")], capture_output=True, text=True).stdout
+    out = subprocess.run(["ldd", os.path.join(LOAD, "sse_server")], capture_output=True, text=True).stdout
     return re.search(r"libssl\S* => (\S+)", out).group(1)
 
 
@@ -299,6 +300,7 @@ BENCHES = [("pipeline", bench_pipeline), ("size", bench_size), ("idle", bench_id
 
 
 def main():
+    os.makedirs(BENCH, exist_ok=True)
     wanted = sys.argv[1:] or [name for name, _ in BENCHES]
     for name, fn in BENCHES:
         if name in wanted:
