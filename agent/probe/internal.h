@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the loader share. Privileged process, main thread; a struct probe owns everything in it. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <bpf/libbpf.h>
+
+#include "cfg.h"
+#include "probe/probe.h"
+
+#include "kernspan.skel.h"
+
+#define PROBE_LINK_CNT 64
+
+struct probe {
+	struct kernspan_bpf *skel;
+	struct bpf_link *links[PROBE_LINK_CNT];
+	size_t link_cnt;
+	enum probe_family family; /* FAMILY_SOCKET_CNT: none */
+	char *reason[FAMILY_SOCKET_CNT];
+	volatile uint64_t *verdicts;
+	volatile uint64_t *counters;
+};
+
+/* Open, load and attach the programs of one socket family and those that every family needs. On failure nothing is left
+ * and `why` holds the kernel's or the verifier's last word. FAMILY_SOCKET_CNT: no socket family. */
+int object_load(struct probe *p, enum probe_family family, const struct probe_cfg *cfg, char *why, size_t why_len);
+void object_unload(struct probe *p);
+
+/* Rows of families.c. */
+const char *family_name(enum probe_family family);
+bool family_wants(enum probe_family family, const char *prog_name);
+enum probe_family family_by_name(const char *name); /* FAMILY_SOCKET_CNT when unknown */

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * The one way into the rings. A record is reserved in a size class and filled in place: each byte is copied once, into
+ * memory that belongs to this invocation even if it is preempted (tls.md section 6.2). The consumer polls; it is woken
+ * early only when the ring fills.
+ */
+#pragma once
+
+#include "task.bpf.h"
+
+static __always_inline __u64 ks_wakeup(void)
+{
+	return bpf_ringbuf_query(&ks_data, BPF_RB_AVAIL_DATA) >= cfg.wake_bytes ? BPF_RB_FORCE_WAKEUP :
+										  BPF_RB_NO_WAKEUP;
+}
+
+/* What all DATA records of one call share. */
+struct ks_move {
+	struct ks_stream *s;
+	__u64 enter_ns;
+	__u64 now;
+	__u64 pid_tgid;
+	__u64 proc_start;
+	__u64 offset; /* of the next part */
+	__u32 call_len;
+	__u16 flags;
+	__u16 part;
+	__u8 dir;
+};
+
+static __always_inline void ks_data_head(struct ks_ev_data *e, struct ks_move *m, __u32 cap_len, __u16 flags)
+{
+	e->h.kind = KS_EV_DATA;
+	e->h.flags = flags;
+	e->h.len = sizeof(*e) + cap_len;
+	e->h.ts_ns = m->now;
+	e->h.tgid = m->pid_tgid >> 32;
+	e->h.tid = (__u32)m->pid_tgid;
+	e->h.proc_start_ns = m->proc_start;
+	e->h.id = m->s->id;
+	e->sock_id = m->s->sock_id;
+	e->offset = m->offset;
+	e->enter_ns = m->enter_ns;
+	e->call_len = m->call_len;
+	e->cap_len = cap_len;
+	e->dir = m->dir;
+	e->source = m->s->source;
+	e->part = m->part;
+	e->pad = 0;
+}
+
+/* The ring had no room for a record that stood for n bytes: the next one says so. */
+static __always_inline void ks_lost(struct ks_move *m, __u32 n)
+{
+	ks_count(KS_DROP_ring_full, n);
+	ks_count(KS_DROP_ring_full_records, 1);
+	m->s->lost[m->dir & 1] += n;
+	m->s->pending[m->dir & 1] |= KS_F_LOST;
+	m->flags |= KS_F_LOST;
+}
+
+static __always_inline void ks_submit(struct ks_move *m, struct ks_ev_data *e)
+{
+	m->s->pending[m->dir & 1] = 0;
+	m->flags &= KS_F_CLIPPED; /* the rest was said by this record */
+	ks_count(KS_SEEN_EVENTS, 1);
+	bpf_ringbuf_submit(e, ks_wakeup());
+}
+
+/* One part of at most `size` (a constant) bytes from user memory. */
+static __always_inline void ks_emit_sized(struct ks_move *m, const void *src, __u32 n, const __u32 size)
+{
+	struct ks_ev_data *e = bpf_ringbuf_reserve(&ks_data, sizeof(*e) + size, 0);
+
+	if (!e) {
+		ks_lost(m, n);
+		return;
+	}
+	barrier_var(n); /* the clamp must stay next to the copy: the verifier follows registers, not intentions */
+	if (n > size)
+		n = size;
+	if (bpf_probe_read_user(e->data, n, src)) {
+		ks_data_head(e, m, 0, m->flags | KS_F_FAULT);
+		m->s->lost[m->dir & 1] += n;
+		ks_count(KS_DROP_fault, n);
+	} else {
+		ks_data_head(e, m, n, m->flags);
+		ks_count(KS_SEEN_COPIED, n);
+	}
+	ks_submit(m, e);
+}
+
+/* One part; n is at most KS_CHUNK_CAP. */
+static __always_inline void ks_emit_part(struct ks_move *m, const void *src, __u32 n)
+{
+	if (n <= 256)
+		ks_emit_sized(m, src, n, 256);
+	else if (n <= 512)
+		ks_emit_sized(m, src, n, 512);
+	else if (n <= 1024)
+		ks_emit_sized(m, src, n, 1024);
+	else if (n <= 2048)
+		ks_emit_sized(m, src, n, 2048);
+	else if (n <= 4096)
+		ks_emit_sized(m, src, n, 4096);
+	else if (n <= 8192)
+		ks_emit_sized(m, src, n, 8192);
+	else
+		ks_emit_sized(m, src, n, KS_CHUNK_CAP);
+	m->offset += n;
+	m->part++;
+}
+
+/* n bytes that cannot be copied: the hole is said at once. */
+static __always_inline void ks_emit_hole(struct ks_move *m, __u32 n)
+{
+	struct ks_ev_data *e = bpf_ringbuf_reserve(&ks_data, sizeof(*e), 0);
+
+	if (!e) {
+		ks_lost(m, n);
+		return;
+	}
+	m->s->lost[m->dir & 1] += n;
+	ks_data_head(e, m, 0, m->flags | KS_F_FAULT);
+	ks_submit(m, e);
+}
+
+/* OPEN, BIND, CLOSE. tgid and tid come from the stream: interrupts report for others. 0: delivered. */
+static __always_inline int ks_emit_stream(struct ks_stream *s, __u16 kind, __u16 flags)
+{
+	struct ks_ev_stream *e = bpf_ringbuf_reserve(&ks_data, sizeof(*e), 0);
+
+	if (!e) {
+		ks_count(KS_DROP_ring_full_records, 1);
+		return -1;
+	}
+	e->h.kind = kind;
+	e->h.flags = flags;
+	e->h.len = sizeof(*e);
+	e->h.ts_ns = bpf_ktime_get_ns();
+	e->h.tgid = s->tgid;
+	e->h.tid = s->tid;
+	e->h.proc_start_ns = s->proc_start;
+	e->h.id = s->id;
+	e->sock_id = s->sock_id;
+	e->handle = s->handle;
+	e->connect_ns = s->connect_ns;
+	e->established_ns = s->established_ns;
+	e->hs_start_ns = s->hs_start_ns;
+	e->hs_end_ns = s->hs_end_ns;
+	e->bytes[KS_OUT] = s->bytes[KS_OUT];
+	e->bytes[KS_IN] = s->bytes[KS_IN];
+	e->lost[KS_OUT] = s->lost[KS_OUT];
+	e->lost[KS_IN] = s->lost[KS_IN];
+	e->generation = s->generation;
+	e->netns = s->netns;
+	e->source = s->source;
+	e->role = s->role;
+	e->rung = s->rung;
+	e->family = s->family;
+	e->lport = s->lport;
+	e->rport = s->rport;
+	__builtin_memcpy(e->laddr, s->laddr, sizeof(e->laddr));
+	__builtin_memcpy(e->raddr, s->raddr, sizeof(e->raddr));
+	ks_count(KS_SEEN_EVENTS, 1);
+	bpf_ringbuf_submit(e, ks_wakeup());
+	return 0;
+}

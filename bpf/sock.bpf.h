@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * What all socket families share: the entry and the return of a call on a TCP socket, and how it relates to a TLS call
+ * around it on the same thread. The families differ only in where the arguments come from.
+ */
+#pragma once
+
+#include "stream.bpf.h"
+
+static __always_inline void ks_sock_enter(struct sock *sk, struct ks_call *call)
+{
+	__u64 key = bpf_get_current_pid_tgid();
+	struct ks_stream *s = ks_sock_find(sk);
+
+	if (s && s->tls) { /* ciphertext: nothing to copy, and nothing to learn unless it is not bound yet */
+		struct ks_call *outer = bpf_map_lookup_elem(&ks_calls, &key);
+
+		if (!outer || outer->owner == s->tls_key.handle)
+			return;
+	}
+	call->owner = (__u64)sk;
+	call->enter_ns = bpf_ktime_get_ns();
+	if (bpf_map_update_elem(&ks_sockcalls, &key, call, BPF_ANY))
+		ks_count(KS_DROP_calls_full, 1);
+}
+
+/*
+ * Inside a library call: TLS records on the wire bind the two (tls.md section 1.2: callbacks may do other I/O inside, so
+ * the first record must look like one). True when the bytes are ciphertext.
+ */
+static __always_inline bool ks_sock_nested(struct ks_stream *sock, __u64 pid_tgid, enum ks_head head)
+{
+	struct ks_call *outer = bpf_map_lookup_elem(&ks_calls, &pid_tgid);
+	struct ks_stream *s;
+
+	if (!outer || (!sock->tls && head != KS_HEAD_TLS))
+		return sock->tls;
+	sock->tls = 1;
+	s = ks_tls_get(outer->owner);
+	if (s)
+		ks_bind(s, sock, KS_RUNG_NESTED);
+	return true;
+}
+
+static __always_inline void ks_sock_done(struct ks_call *call, __u32 n, __u64 pid_tgid, const enum ks_buf vec)
+{
+	struct sock *sk = (struct sock *)call->owner;
+	struct ks_stream *s = ks_sock_find(sk);
+	enum ks_head head;
+
+	if (!s)
+		s = ks_sock_make(sk, KS_ROLE_UNKNOWN, 0, false);
+	if (!s)
+		return;
+	if (!s->rport)
+		ks_read_tuple(s, sk);
+	head = ks_head_of(ks_first_word(call, n, vec));
+	if (ks_sock_nested(s, pid_tgid, head)) {
+		s->bytes[call->dir & 1] += n;
+		return;
+	}
+	/* a body may begin like a TLS record; the tunnel after a CONNECT is one */
+	if (head == KS_HEAD_TLS && s->http != KS_HTTP_YES) {
+		s->tls = 1;
+		s->bytes[call->dir & 1] += n;
+		return;
+	}
+	ks_moved(s, call, n, head, vec);
+}
+
+static __always_inline void ks_sock_return(__s64 ret, const enum ks_buf vec)
+{
+	__u64 key = bpf_get_current_pid_tgid();
+	struct ks_call *call = bpf_map_lookup_elem(&ks_sockcalls, &key);
+
+	if (!call)
+		return;
+	if (ret > 0)
+		ks_sock_done(call, ret, key, vec);
+	bpf_map_delete_elem(&ks_sockcalls, &key);
+}

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* Streams and sockets: find, make, describe, bind, end. */
+#pragma once
+
+#include "move.bpf.h"
+
+/* An IPv4 address in IPv6 clothes (RFC 4291 section 2.5.5.2) is reported as IPv4: both ends of a connection agree then. */
+static __always_inline bool ks_is_mapped(const __u8 *a)
+{
+	const __u32 *w = (const __u32 *)a;
+
+	return !w[0] && !w[1] && w[2] == 0xffff0000; /* little-endian load of 00 00 ff ff */
+}
+
+static __always_inline void ks_read_tuple(struct ks_stream *s, struct sock *sk)
+{
+	__u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
+
+	s->lport = BPF_CORE_READ(sk, __sk_common.skc_num);
+	s->rport = __builtin_bswap16(BPF_CORE_READ(sk, __sk_common.skc_dport));
+	s->netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
+	s->family = family;
+	if (family == AF_INET6) {
+		BPF_CORE_READ_INTO(&s->laddr, sk, __sk_common.skc_v6_rcv_saddr.in6_u.u6_addr8);
+		BPF_CORE_READ_INTO(&s->raddr, sk, __sk_common.skc_v6_daddr.in6_u.u6_addr8);
+		if (!ks_is_mapped(s->raddr))
+			return;
+		__builtin_memset(s->laddr, 0, sizeof(s->laddr));
+		__builtin_memset(s->raddr, 0, sizeof(s->raddr));
+		s->family = AF_INET;
+	}
+	BPF_CORE_READ_INTO((__u32 *)s->laddr, sk, __sk_common.skc_rcv_saddr);
+	BPF_CORE_READ_INTO((__u32 *)s->raddr, sk, __sk_common.skc_daddr);
+}
+
+static __always_inline struct ks_stream *ks_sock_find(struct sock *sk)
+{
+	__u64 key = (__u64)sk;
+
+	return bpf_map_lookup_elem(&ks_socks, &key);
+}
+
+/* A socket seen for the first time; whatever an earlier socket at this address left is replaced. */
+static __always_inline struct ks_stream *ks_sock_make(struct sock *sk, __u8 role, __u64 connect_ns, bool born)
+{
+	__u64 key = (__u64)sk;
+	struct ks_stream s = {};
+
+	s.id = ks_new_id();
+	s.sock_id = s.id;
+	s.sk = key;
+	s.source = KS_SRC_SOCKET;
+	s.rung = KS_RUNG_SOCKET;
+	s.role = role;
+	s.connect_ns = connect_ns;
+	s.born = born;
+	bpf_map_update_elem(&ks_socks, &key, &s, BPF_ANY);
+	return bpf_map_lookup_elem(&ks_socks, &key);
+}
+
+static __always_inline void ks_key_of(struct ks_key *k, __u64 handle)
+{
+	k->proc_start = ks_proc_start((struct task_struct *)bpf_get_current_task());
+	k->handle = handle;
+	k->tgid = ks_tgid();
+	k->pad = 0;
+}
+
+static __always_inline struct ks_stream *ks_tls_make(struct ks_key *key)
+{
+	struct ks_stream s = {};
+	__u32 *gen = bpf_map_lookup_elem(&ks_gens, key);
+
+	s.id = ks_new_id();
+	s.handle = key->handle;
+	s.tls_key = *key;
+	s.source = KS_SRC_OPENSSL;
+	s.generation = gen ? *gen : 0;
+	s.tgid = key->tgid;
+	s.tid = (__u32)bpf_get_current_pid_tgid();
+	s.proc_start = key->proc_start;
+	bpf_map_update_elem(&ks_streams, key, &s, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&ks_streams, key);
+}
+
+static __always_inline struct ks_stream *ks_tls_get(__u64 handle)
+{
+	struct ks_key key;
+	struct ks_stream *s;
+
+	ks_key_of(&key, handle);
+	s = bpf_map_lookup_elem(&ks_streams, &key);
+	return s ? s : ks_tls_make(&key);
+}
+
+/* What a TLS stream takes over from the socket under it. */
+static __always_inline void ks_take_facts(struct ks_stream *s, const struct ks_stream *sock)
+{
+	s->sock_id = sock->id;
+	s->sk = sock->sk;
+	s->role = sock->role;
+	s->connect_ns = sock->connect_ns;
+	s->established_ns = sock->established_ns;
+	s->netns = sock->netns;
+	s->family = sock->family;
+	s->lport = sock->lport;
+	s->rport = sock->rport;
+	__builtin_memcpy(s->laddr, sock->laddr, sizeof(s->laddr));
+	__builtin_memcpy(s->raddr, sock->raddr, sizeof(s->raddr));
+	if (sock->born && !s->bytes[KS_OUT] && !s->bytes[KS_IN])
+		s->born = 1;
+}
+
+/* Evidence of strength `rung` says that s runs over sock. A weaker one never replaces a stronger. */
+static __always_inline void ks_bind(struct ks_stream *s, struct ks_stream *sock, __u8 rung)
+{
+	if (s->rung > rung || (s->rung == rung && s->sock_id == sock->id))
+		return;
+	ks_take_facts(s, sock);
+	s->rung = rung;
+	sock->tls_key = s->tls_key;
+	if (s->opened)
+		ks_emit_stream(s, KS_EV_BIND, 0);
+}
+
+/* The library or the connection gave the stream up. */
+static __always_inline void ks_tls_end(struct ks_key *key)
+{
+	struct ks_stream *s = bpf_map_lookup_elem(&ks_streams, key);
+
+	if (!s)
+		return;
+	if (s->opened)
+		ks_emit_stream(s, KS_EV_CLOSE, 0);
+	bpf_map_delete_elem(&ks_streams, key);
+}
+
+static __always_inline void ks_sock_end(struct sock *sk)
+{
+	__u64 key = (__u64)sk;
+	struct ks_stream *s = bpf_map_lookup_elem(&ks_socks, &key);
+	struct ks_key tls;
+
+	if (!s)
+		return;
+	tls = s->tls_key;
+	if (s->opened)
+		ks_emit_stream(s, KS_EV_CLOSE, 0);
+	if (tls.handle)
+		ks_tls_end(&tls);
+	bpf_map_delete_elem(&ks_socks, &key);
+}
+
+/* The TCP socket behind a descriptor of the current task, NULL if it is anything else. */
+static __always_inline struct sock *ks_sock_of_fd(__u32 fd)
+{
+	struct file *file = ks_file_of_fd(fd);
+	struct socket *socket;
+	struct sock *sk;
+	__u16 family;
+
+	if (!file || (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
+		return NULL;
+	socket = BPF_CORE_READ(file, private_data);
+	if (BPF_CORE_READ(socket, type) != SOCK_STREAM)
+		return NULL;
+	sk = BPF_CORE_READ(socket, sk);
+	family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	if ((family != AF_INET && family != AF_INET6) || BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP)
+		return NULL;
+	return sk;
+}
