@@ -328,8 +328,6 @@ int agent_run(const struct agent_cfg *cfg)
 			     .resolve_done = PTHREAD_COND_INITIALIZER };
 	drop_use(cfg->shared->drops);
 	int err = start_outside(a, why, sizeof(why)) ?: enter(a, why, sizeof(why));
-	if (!err && cfg->selftest)
-		return sandbox_selftest(cfg->selftest) ? EXIT_RUNTIME : EXIT_OK;
 	err = err ?: start_inside(a, why, sizeof(why));
 	if (err) {
 		say(a, IPC_FAILED, err, why);
@@ -342,4 +340,15 @@ int agent_run(const struct agent_cfg *cfg)
 	err = recorder_free(a->recorder);
 	say(a, IPC_DONE, err, NULL);
 	return err ? EXIT_RUNTIME : EXIT_OK;
+}
+
+int agent_selftest(const struct agent_cfg *cfg, pid_t other)
+{
+	struct sandbox_cfg sc = { .uid = cfg->uid, .gid = cfg->gid, .root_fd = cfg->root_fd, .network = true, .files = true };
+	const char *step = "";
+	int err = sandbox_enter(&sc, &step);
+
+	if (err)
+		printf("Bail out! %s: %s\n", step, strerror(-err));
+	return err || sandbox_selftest(other) ? EXIT_RUNTIME : EXIT_OK;
 }

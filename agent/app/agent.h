@@ -24,10 +24,12 @@ struct agent_cfg {
 	int record_fd;	 /* -1: no recording */
 	uid_t uid;
 	gid_t gid;
-	pid_t selftest; /* run the sandbox checks instead, against this process; 0: no */
 	volatile uint64_t *verdicts;
 	struct shared *shared;
 };
 
 /* Never returns to the warden's code: the caller exits with the result (enum exit_code). */
 int agent_run(const struct agent_cfg *cfg);
+/* Enter the sandbox as agent_run() does, without ring and pipeline, and try what must fail there; `other` is a process
+ * of another user. EXIT_OK: all was refused. */
+int agent_selftest(const struct agent_cfg *cfg, pid_t other);
