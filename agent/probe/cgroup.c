@@ -7,7 +7,8 @@
 #include "probe/cgroup.h"
 
 static const struct slice prefixes[] = {
-	{ "docker-", 7 }, { "cri-containerd-", 15 }, { "crio-", 5 }, { "libpod-", 7 }, { "nerdctl-", 8 },
+	{ "docker-", 7 }, { "cri-containerd-", 15 }, { "crio-", 5 },
+	{ "libpod-", 7 }, { "nerdctl-", 8 },
 };
 
 static bool is_id(struct slice s)

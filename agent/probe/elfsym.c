@@ -15,14 +15,14 @@
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "headers are read in place");
 
-#define ELF_LOADS 32	   /* PT_LOAD segments considered */
-#define ELF_PHDRS 128	   /* program headers read */
-#define ELF_SHDRS 4096	   /* section headers read */
-#define ELF_DYNS 512	   /* dynamic entries read */
-#define ELF_CHAIN 8192	   /* symbols looked at in one hash chain */
+#define ELF_LOADS     32   /* PT_LOAD segments considered */
+#define ELF_PHDRS     128  /* program headers read */
+#define ELF_SHDRS     4096 /* section headers read */
+#define ELF_DYNS      512  /* dynamic entries read */
+#define ELF_CHAIN     8192 /* symbols looked at in one hash chain */
 #define ELF_NAME_HITS 64   /* places in a string table where a wanted name ends */
-#define ELF_NAME_LEN 64	   /* longest wanted name */
-#define ELF_BUF 16384
+#define ELF_NAME_LEN  64   /* longest wanted name */
+#define ELF_BUF	      16384
 
 struct load {
 	uint64_t offset, vaddr, filesz;
@@ -140,8 +140,12 @@ static bool elf_phdr(struct elf *e, uint32_t i, Elf64_Phdr *ret)
 	if (!elf_get(e, e->phoff + (uint64_t)i * sizeof(p32), &p32, sizeof(p32)))
 		return false;
 	*ret = (Elf64_Phdr){
-		.p_type = p32.p_type, .p_flags = p32.p_flags, .p_offset = p32.p_offset,
-		.p_vaddr = p32.p_vaddr, .p_filesz = p32.p_filesz, .p_memsz = p32.p_memsz,
+		.p_type = p32.p_type,
+		.p_flags = p32.p_flags,
+		.p_offset = p32.p_offset,
+		.p_vaddr = p32.p_vaddr,
+		.p_filesz = p32.p_filesz,
+		.p_memsz = p32.p_memsz,
 	};
 	return true;
 }
@@ -164,8 +168,10 @@ static bool elf_segments(struct elf *e)
 			return false;
 		if (p.p_type == PT_LOAD && e->load_cnt < ELF_LOADS) {
 			e->loads[e->load_cnt++] = (struct load){
-				.offset = p.p_offset, .vaddr = p.p_vaddr,
-				.filesz = p.p_filesz, .flags = p.p_flags,
+				.offset = p.p_offset,
+				.vaddr = p.p_vaddr,
+				.filesz = p.p_filesz,
+				.flags = p.p_flags,
 			};
 		} else if (p.p_type == PT_DYNAMIC) {
 			e->dyn_off = p.p_offset;
@@ -260,7 +266,7 @@ static bool dyn_read(struct elf *e, struct dynamic *d)
 
 	*d = (struct dynamic){ 0 };
 	for (uint32_t i = 0; i < ELF_DYNS && dyn_get(e, i, &tag, &val); i++) {
-		uint64_t *to = tag == DT_SYMTAB	  ? &d->symtab
+		uint64_t *to = tag == DT_SYMTAB	    ? &d->symtab
 			       : tag == DT_STRTAB   ? &d->strtab
 			       : tag == DT_HASH	    ? &d->hash
 			       : tag == DT_GNU_HASH ? &d->gnu_hash
@@ -390,7 +396,8 @@ struct name_hits {
 };
 
 /* end: a string ends here (its NUL); buf holds what stands before. base: table offset of buf[0]. */
-static void name_check(struct elf *e, const char *buf, const char *end, uint64_t base, struct name_hits *ret)
+static void name_check(struct elf *e, const char *buf, const char *end, uint64_t base,
+		       struct name_hits *ret)
 {
 	for (size_t i = 0; i < e->name_cnt; i++) {
 		size_t len = strlen(e->names[i]);

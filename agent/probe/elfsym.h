@@ -18,7 +18,7 @@ struct elfsym_hit {
 };
 
 struct elfsym_file {
-	bool elf;	  /* an executable or shared object, little endian, that could be read */
+	bool elf; /* an executable or shared object, little endian, that could be read */
 	bool is64;
 	uint16_t machine; /* e_machine */
 };

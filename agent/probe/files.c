@@ -40,7 +40,7 @@ struct lib {
 	uint32_t procs;
 	int err;
 	bool live;
-	uint32_t gen;	   /* uses of this slot: a process may hold the number of a file dropped since */
+	uint32_t gen; /* uses of this slot: a process may hold the number of a file dropped since */
 	uint64_t idle_ns;  /* when procs became 0 */
 	uint64_t retry_ns; /* with err: when to try again, 0 = never */
 };
@@ -133,8 +133,11 @@ static int stamp_read(int fd, struct stamp *ret)
 	if (!S_ISREG(st.stx_mode))
 		return -ENOENT;
 	*ret = (struct stamp){
-		.dev = st.stx_dev_major << 20 | (st.stx_dev_minor & 0xfffff), .ino = st.stx_ino,
-		.size = st.stx_size, .mtime = stamp_ns(st.stx_mtime), .ctime = stamp_ns(st.stx_ctime),
+		.dev = st.stx_dev_major << 20 | (st.stx_dev_minor & 0xfffff),
+		.ino = st.stx_ino,
+		.size = st.stx_size,
+		.mtime = stamp_ns(st.stx_mtime),
+		.ctime = stamp_ns(st.stx_ctime),
 	};
 	return 0;
 }
@@ -143,7 +146,8 @@ static uint32_t file_find(const struct files *f, const struct stamp *s)
 {
 	uint32_t slot = hidx_first(&f->idx, stamp_key(s));
 
-	while (slot != HIDX_NONE && (f->files[slot].stamp.dev != s->dev || f->files[slot].stamp.ino != s->ino))
+	while (slot != HIDX_NONE &&
+	       (f->files[slot].stamp.dev != s->dev || f->files[slot].stamp.ino != s->ino))
 		slot = hidx_next(&f->idx, slot);
 	return slot;
 }
@@ -177,13 +181,15 @@ static bool code_patched(const struct lib *l, const struct files_map *map, int f
 	int mem_fd;
 
 	for (size_t i = 0; i < TLS_FUNC_CNT && !offset; i++)
-		if (l->tls.offset[i] >= map->offset && l->tls.offset[i] - map->offset < map->end - map->start)
+		if (l->tls.offset[i] >= map->offset &&
+		    l->tls.offset[i] - map->offset < map->end - map->start)
 			offset = l->tls.offset[i];
 	mem_fd = offset ? openat(map->pid_fd, "mem", O_RDONLY | O_CLOEXEC) : -1;
 	if (mem_fd < 0)
 		return false;
 	patched = pread(fd, file, sizeof(file), (off_t)offset) == sizeof(file) &&
-		  pread(mem_fd, mem, sizeof(mem), (off_t)(map->start + offset - map->offset)) == sizeof(mem) &&
+		  pread(mem_fd, mem, sizeof(mem), (off_t)(map->start + offset - map->offset)) ==
+			  sizeof(mem) &&
 		  memcmp(file, mem, sizeof(mem)) != 0;
 	close(mem_fd);
 	return patched;
@@ -200,7 +206,8 @@ static struct lib *twin_find(struct files *f, const struct stamp *s, const struc
 
 		if (l->live && l->link && l->stamp.ino == s->ino && l->stamp.size == s->size &&
 		    l->stamp.mtime == s->mtime &&
-		    memcmp(l->tls.offset, tls->offset, sizeof(tls->offset)) == 0 && code_patched(l, map, fd))
+		    memcmp(l->tls.offset, tls->offset, sizeof(tls->offset)) == 0 &&
+		    code_patched(l, map, fd))
 			return l;
 	}
 	return NULL;
@@ -224,7 +231,8 @@ static struct lib *lib_slot(struct files *f)
 
 static void lib_attach(struct files *f, struct lib *l, int fd, uint64_t now_ns)
 {
-	char path[32]; /* the link leads to this very inode, whatever happened to its name or mount namespace */
+	char path
+		[32]; /* the link leads to this very inode, whatever happened to its name or mount namespace */
 	struct tls_site site = { .path = path };
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
@@ -246,7 +254,12 @@ static struct lib *lib_add(struct files *f, const struct files_map *map, const s
 		return NULL;
 	}
 	*l = (struct lib){
-		.stamp = *s, .tls = *tls, .err = err, .live = true, .gen = l->gen, .idle_ns = now_ns,
+		.stamp = *s,
+		.tls = *tls,
+		.err = err,
+		.live = true,
+		.gen = l->gen,
+		.idle_ns = now_ns,
 	};
 	snprintf(l->path, sizeof(l->path), "%s", map->path);
 	procfs_clean(l->path);
@@ -268,8 +281,8 @@ static int open_again(int path_fd)
 	return fd < 0 ? -errno : fd;
 }
 
-static int file_read(struct files *f, const struct files_map *map, const struct stamp *s, uint64_t now_ns,
-		     uint32_t *ret_lib)
+static int file_read(struct files *f, const struct files_map *map, const struct stamp *s,
+		     uint64_t now_ns, uint32_t *ret_lib)
 {
 	int fd = open_again(map->path_fd), err;
 	uint32_t id = FILES_NO_LIB;
@@ -315,7 +328,8 @@ static void lib_retry(struct files *f, struct lib *l, const struct files_map *ma
 	close(fd);
 }
 
-int files_look(struct files *f, const struct files_map *map, uint64_t now_ns, struct files_seen *ret_seen)
+int files_look(struct files *f, const struct files_map *map, uint64_t now_ns,
+	       struct files_seen *ret_seen)
 {
 	uint32_t slot, lib;
 	struct stamp s = { 0 };
@@ -342,7 +356,10 @@ int files_look(struct files *f, const struct files_map *map, uint64_t now_ns, st
 			return err;
 	}
 	*ret_seen = (struct files_seen){
-		.dev = s.dev, .ino = s.ino, .lib = lib, .settled = lib == FILES_NO_LIB,
+		.dev = s.dev,
+		.ino = s.ino,
+		.lib = lib,
+		.settled = lib == FILES_NO_LIB,
 	};
 	return 0;
 }
@@ -401,7 +418,11 @@ void files_lib_get(const struct files *f, size_t i, struct watch_lib *ret_lib)
 		if (l->live && i-- == 0)
 			break;
 	*ret_lib = (struct watch_lib){
-		.path = l->path, .kind = l->tls.kind, .funcs = l->tls.funcs, .procs = l->procs, .err = l->err,
+		.path = l->path,
+		.kind = l->tls.kind,
+		.funcs = l->tls.funcs,
+		.procs = l->procs,
+		.err = l->err,
 	};
 }
 

@@ -17,9 +17,9 @@ struct files;
 
 /* One mapping of a file by a process: what files_look() is asked about. */
 struct files_map {
-	int path_fd;	    /* the file, O_PATH; borrowed */
-	int pid_fd;	    /* /proc/PID of the process that maps it; borrowed */
-	const char *path;   /* as that process sees it, for show */
+	int path_fd;		     /* the file, O_PATH; borrowed */
+	int pid_fd;		     /* /proc/PID of the process that maps it; borrowed */
+	const char *path;	     /* as that process sees it, for show */
 	uint64_t start, end, offset; /* of the mapping */
 };
 
@@ -36,7 +36,8 @@ void files_free(struct files *f);
 
 /* Look at a mapped file: the first time read it and attach if it has TLS code, later recall. -ENOENT: no regular
  * file. now_ns: CLOCK_MONOTONIC, as everywhere here. */
-int files_look(struct files *f, const struct files_map *map, uint64_t now_ns, struct files_seen *ret_seen);
+int files_look(struct files *f, const struct files_map *map, uint64_t now_ns,
+	       struct files_seen *ret_seen);
 
 /* A process began or ceased to use TLS file lib. */
 void files_use(struct files *f, uint32_t lib);

@@ -71,7 +71,8 @@ static const struct interpreter *interpreter_find(struct slice exe)
 	for (size_t i = 0; i < sizeof(interpreters) / sizeof(interpreters[0]); i++) {
 		struct slice name = exe;
 
-		while (interpreters[i].versioned && name.len && strchr("0123456789.-", name.ptr[name.len - 1]))
+		while (interpreters[i].versioned && name.len &&
+		       strchr("0123456789.-", name.ptr[name.len - 1]))
 			name.len--;
 		if (word_in(name, interpreters[i].names))
 			return &interpreters[i];
@@ -83,8 +84,9 @@ static const struct interpreter *interpreter_find(struct slice exe)
 static struct slice script_name(struct slice path)
 {
 	static const struct slice endings[] = {
-		{ ".py", 3 },  { ".pyc", 4 }, { ".js", 3 },  { ".mjs", 4 }, { ".cjs", 4 }, { ".ts", 3 },
-		{ ".mts", 4 }, { ".rb", 3 },  { ".pl", 3 },  { ".php", 4 }, { ".jar", 4 },
+		{ ".py", 3 },  { ".pyc", 4 }, { ".js", 3 },  { ".mjs", 4 },
+		{ ".cjs", 4 }, { ".ts", 3 },  { ".mts", 4 }, { ".rb", 3 },
+		{ ".pl", 3 },  { ".php", 4 }, { ".jar", 4 },
 	};
 	struct slice name = base_name(path);
 
@@ -124,7 +126,8 @@ struct slice ident_script(struct slice exe, struct slice cmdline)
 		if (slice_eq(arg, SLICE("--")))
 			return arg_take(&cmdline, &next) ? script_name(next) : SLICE_NONE;
 		if (in->joined && arg.len > 2 && arg.ptr[0] == '-' && arg.ptr[1] != '-') {
-			letter[1] = arg.ptr[arg.len - 1]; /* -um counts as -m: the last takes the next word */
+			letter[1] = arg.ptr[arg.len -
+					    1]; /* -um counts as -m: the last takes the next word */
 			option = (struct slice){ letter, 2 };
 		}
 		if (word_in(option, in->code_options))
@@ -172,13 +175,18 @@ static void service_fill(int pid_fd, struct slice exe, struct ks_ev_ident *id)
 		snprintf(id->service, sizeof(id->service), "unknown_service:%s", id->comm);
 }
 
-int ident_read(int pid_fd, uint32_t tgid, uint64_t start_ns, uint64_t now_ns, struct ks_ev_ident *ret_ident)
+int ident_read(int pid_fd, uint32_t tgid, uint64_t start_ns, uint64_t now_ns,
+	       struct ks_ev_ident *ret_ident)
 {
 	char path[PROCFS_PATH], text[8192];
 	struct procfs_status status;
 	struct ks_ev_ident id = {
-		.h = { .kind = KS_EV_IDENT, .len = sizeof(id), .ts_ns = now_ns,
-		       .tgid = tgid, .tid = tgid, .proc_start_ns = start_ns },
+		.h = { .kind = KS_EV_IDENT,
+		       .len = sizeof(id),
+		       .ts_ns = now_ns,
+		       .tgid = tgid,
+		       .tid = tgid,
+		       .proc_start_ns = start_ns },
 	};
 	struct slice exe;
 	ssize_t len;

@@ -34,9 +34,9 @@ static bool take_num(struct slice *s, unsigned int base, uint64_t *ret)
 
 	for (; i < s->len; i++) {
 		char c = s->ptr[i];
-		unsigned int d = c >= '0' && c <= '9'			 ? (unsigned int)(c - '0')
+		unsigned int d = c >= '0' && c <= '9'		      ? (unsigned int)(c - '0')
 				 : base == 16 && c >= 'a' && c <= 'f' ? (unsigned int)(c - 'a' + 10)
-								 : 99;
+								      : 99;
 		if (d >= base)
 			break;
 		if (__builtin_mul_overflow(v, base, &v) || __builtin_add_overflow(v, d, &v))
@@ -158,7 +158,8 @@ static void percent_copy(struct slice s, char *ret, size_t cap)
 	for (size_t i = 0; i < s.len && n + 1 < cap; i++) {
 		char c = s.ptr[i];
 
-		if (c == '%' && i + 2 < s.len && hex_digit(s.ptr[i + 1]) >= 0 && hex_digit(s.ptr[i + 2]) >= 0) {
+		if (c == '%' && i + 2 < s.len && hex_digit(s.ptr[i + 1]) >= 0 &&
+		    hex_digit(s.ptr[i + 2]) >= 0) {
 			c = (char)(hex_digit(s.ptr[i + 1]) << 4 | hex_digit(s.ptr[i + 2]));
 			i += 2;
 		}
@@ -178,9 +179,12 @@ static void attrs_take(struct slice s, char *ret_service, size_t cap)
 		struct slice pair = { s.ptr, len };
 		const char *eq = memchr(pair.ptr, '=', pair.len);
 
-		if (eq && slice_eq(trim((struct slice){ pair.ptr, (size_t)(eq - pair.ptr) }),
-				   SLICE("service.name"))) /* lint-ok: key in the text of a variable of the traced process */
-			percent_copy(trim(slice_from(pair, (size_t)(eq - pair.ptr) + 1)), ret_service, cap);
+		if (eq &&
+		    slice_eq(
+			    trim((struct slice){ pair.ptr, (size_t)(eq - pair.ptr) }),
+			    SLICE("service.name"))) /* lint-ok: key in the text of a variable of the traced process */
+			percent_copy(trim(slice_from(pair, (size_t)(eq - pair.ptr) + 1)),
+				     ret_service, cap);
 		s = slice_from(s, len + 1);
 	}
 }
@@ -202,9 +206,11 @@ static void env_end(struct procfs_env *env)
 
 	if (slice_starts(s, env_service)) {
 		s = trim(slice_from(s, env_service.len));
-		snprintf(env->service, sizeof(env->service), "%.*s", (int)s.len, s.len ? s.ptr : "");
+		snprintf(env->service, sizeof(env->service), "%.*s", (int)s.len,
+			 s.len ? s.ptr : "");
 	} else if (slice_starts(s, env_attrs)) {
-		attrs_take(slice_from(s, env_attrs.len), env->attr_service, sizeof(env->attr_service));
+		attrs_take(slice_from(s, env_attrs.len), env->attr_service,
+			   sizeof(env->attr_service));
 	}
 	env->entry_len = 0;
 	env->skip = false;
@@ -246,8 +252,11 @@ void procfs_env_done(struct procfs_env *env)
 /* Length of the UTF-8 sequence at s, 0 when there is none (RFC 3629 section 4). */
 static size_t utf8_len(const unsigned char *s)
 {
-	size_t len = s[0] < 0x80 ? 1 : s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : s[0] >= 0xe0 && s[0] < 0xf0 ? 3
-		     : s[0] >= 0xf0 && s[0] < 0xf5			   ? 4 : 0;
+	size_t len = s[0] < 0x80		   ? 1
+		     : s[0] >= 0xc2 && s[0] < 0xe0 ? 2
+		     : s[0] >= 0xe0 && s[0] < 0xf0 ? 3
+		     : s[0] >= 0xf0 && s[0] < 0xf5 ? 4
+						   : 0;
 
 	for (size_t i = 1; i < len; i++)
 		if ((s[i] & 0xc0) != 0x80)
@@ -350,8 +359,9 @@ int procfs_status(int pid_fd, struct procfs_status *ret_status)
 }
 
 /* Hand whole lines to fn; returns the bytes used. A line that fills the buffer alone is skipped in pieces. */
-static size_t maps_lines(struct slice text, bool full, bool (*fn)(void *ctx, const struct procfs_map *map),
-			 void *ctx, bool *ret_stop)
+static size_t maps_lines(struct slice text, bool full,
+			 bool (*fn)(void *ctx, const struct procfs_map *map), void *ctx,
+			 bool *ret_stop)
 {
 	size_t used = 0;
 
@@ -361,7 +371,8 @@ static size_t maps_lines(struct slice text, bool full, bool (*fn)(void *ctx, con
 
 		if (!end)
 			return used == 0 && full ? text.len : used;
-		if (procfs_map_parse((struct slice){ begin, (size_t)(end - begin) }, &map) && !fn(ctx, &map)) {
+		if (procfs_map_parse((struct slice){ begin, (size_t)(end - begin) }, &map) &&
+		    !fn(ctx, &map)) {
 			*ret_stop = true;
 			return text.len;
 		}
@@ -380,7 +391,8 @@ int procfs_maps(int pid_fd, bool (*fn)(void *ctx, const struct procfs_map *map),
 
 	if (fd < 0)
 		return fd;
-	while (!stop && total < KS_MAPS_READ_CAP && (n = read_some(fd, buf + len, sizeof(buf) - len)) > 0) {
+	while (!stop && total < KS_MAPS_READ_CAP &&
+	       (n = read_some(fd, buf + len, sizeof(buf) - len)) > 0) {
 		size_t used;
 
 		len += (size_t)n;

@@ -17,11 +17,12 @@
 /* One line of /proc/PID/maps (proc_pid_maps(5)). */
 struct procfs_map {
 	uint64_t start, end;
-	uint64_t offset;   /* in the file, of start */
+	uint64_t offset; /* in the file, of start */
 	uint64_t ino;
-	uint32_t dev;	   /* as the kernel encodes it: major << 20 | minor */
+	uint32_t dev; /* as the kernel encodes it: major << 20 | minor */
 	bool exec;
-	struct slice path; /* as written: '\n' is \012, removed files end in " (deleted)"; may be empty */
+	struct slice
+		path; /* as written: '\n' is \012, removed files end in " (deleted)"; may be empty */
 };
 bool procfs_map_parse(struct slice line, struct procfs_map *ret_map);
 
@@ -41,9 +42,10 @@ bool procfs_stat_parse(struct slice text, uint64_t *ret_start_ticks);
 /* The two variables of the environment that name a service; nothing else is kept. Feed the bytes in any pieces. */
 #define PROCFS_ENV_ENTRY 4096
 struct procfs_env {
-	char service[KS_NAME_LEN];      /* OTEL_SERVICE_NAME */
-	char attr_service[KS_NAME_LEN]; /* service.name of OTEL_RESOURCE_ATTRIBUTES, percent-decoded */
-	char entry[PROCFS_ENV_ENTRY];   /* a variable that may be one of them */
+	char service[KS_NAME_LEN]; /* OTEL_SERVICE_NAME */
+	char attr_service
+		[KS_NAME_LEN]; /* service.name of OTEL_RESOURCE_ATTRIBUTES, percent-decoded */
+	char entry[PROCFS_ENV_ENTRY]; /* a variable that may be one of them */
 	size_t entry_len;
 	bool skip; /* to the end of this variable */
 };

@@ -10,9 +10,9 @@
 #include "probe/probe.h"
 
 struct tlslib {
-	const char *kind;		/* row name in tls_libs.def; static */
-	uint64_t offset[TLS_FUNC_CNT];	/* in the file; 0 = absent */
-	uint32_t funcs;			/* bit set of enum tls_func */
+	const char *kind;	       /* row name in tls_libs.def; static */
+	uint64_t offset[TLS_FUNC_CNT]; /* in the file; 0 = absent */
+	uint32_t funcs;		       /* bit set of enum tls_func */
 };
 
 /* fd: a regular file opened for reading, borrowed. 0: found. -ENOENT: no TLS code. -ENOTSUP: TLS code that cannot

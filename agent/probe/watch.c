@@ -20,12 +20,12 @@
 #include "probe/ident.h"
 #include "probe/procfs.h"
 
-#define MS_NS 1000000ULL
-#define SAME_START_NS (20 * MS_NS) /* a clock tick, and one for rounding */
-#define IDLE_NS (60000 * MS_NS)	   /* a TLS file without processes is detached after this */
+#define MS_NS	      1000000ULL
+#define SAME_START_NS (20 * MS_NS)    /* a clock tick, and one for rounding */
+#define IDLE_NS	      (60000 * MS_NS) /* a TLS file without processes is detached after this */
 #define IDLE_CHECK_NS (10000 * MS_NS)
-#define SKIPS 8
-#define PARENTS 32 /* generations followed upwards */
+#define SKIPS	      8
+#define PARENTS	      32 /* generations followed upwards */
 
 /* After an exec the loader needs a moment, and some programs load their TLS library late. */
 static const uint64_t settle_ns[] = { 2 * MS_NS, 20 * MS_NS, 100 * MS_NS };
@@ -61,7 +61,8 @@ struct watch {
 	uint32_t due[KS_WATCH_PROCS]; /* slots with due_ns set */
 	struct proc procs[KS_WATCH_PROCS];
 	uint32_t mmap_cnt;
-	struct ks_ev_proc mmaps[KS_PENDING_MMAPS]; /* files that some process mapped and no look has met */
+	struct ks_ev_proc
+		mmaps[KS_PENDING_MMAPS]; /* files that some process mapped and no look has met */
 };
 
 _Static_assert((KS_WATCH_PROCS & (KS_WATCH_PROCS - 1)) == 0, "hidx wants a power of two");
@@ -184,12 +185,14 @@ static void proc_due(struct watch *w, struct proc *p, uint64_t due_ns)
 }
 
 /* The process that tgid names, created or replaced as start_ns says. */
-static struct proc *proc_get(struct watch *w, pid_t tgid, uint64_t start_ns, bool exact, uint64_t now_ns)
+static struct proc *proc_get(struct watch *w, pid_t tgid, uint64_t start_ns, bool exact,
+			     uint64_t now_ns)
 {
 	struct proc *p = proc_find(w, tgid);
 
 	if (p) {
-		uint64_t diff = p->start_ns > start_ns ? p->start_ns - start_ns : start_ns - p->start_ns;
+		uint64_t diff =
+			p->start_ns > start_ns ? p->start_ns - start_ns : start_ns - p->start_ns;
 
 		if (diff > SAME_START_NS) {
 			proc_drop(w, p, now_ns);
@@ -199,7 +202,8 @@ static struct proc *proc_get(struct watch *w, pid_t tgid, uint64_t start_ns, boo
 	if (!p)
 		p = proc_add(w, tgid, now_ns);
 	if (exact || !p->exact) {
-		p->unknown |= p->start_ns != start_ns; /* say it again with the kernel's own value */
+		p->unknown |=
+			p->start_ns != start_ns; /* say it again with the kernel's own value */
 		p->start_ns = start_ns;
 	}
 	p->exact |= exact;
@@ -285,7 +289,8 @@ struct look {
 static int map_open(const struct look *l, const struct procfs_map *map)
 {
 	const struct open_how how = {
-		.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS,
+		.flags = O_PATH | O_CLOEXEC,
+		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS,
 	};
 	char name[64], path[PROCFS_PATH];
 	int fd, root;
@@ -318,15 +323,17 @@ static void lib_use(struct watch *w, struct proc *p, uint32_t lib)
 
 /* The files that this process was said to have mapped, and that this look met: a file without TLS code needs no
  * further event, a file with it tells who uses it. */
-static void mmaps_settle(struct look *l, const struct procfs_map *map, const struct files_seen *seen)
+static void mmaps_settle(struct look *l, const struct procfs_map *map,
+			 const struct files_seen *seen)
 {
 	struct watch *w = l->w;
 
 	for (uint32_t i = 0; i < w->mmap_cnt;) {
 		const struct ks_ev_proc *ev = &w->mmaps[i];
 
-		if ((pid_t)ev->h.tgid != l->p->tgid || !((ev->ino == map->ino && ev->dev == map->dev) ||
-							 (ev->ino == seen->ino && ev->dev == seen->dev))) {
+		if ((pid_t)ev->h.tgid != l->p->tgid ||
+		    !((ev->ino == map->ino && ev->dev == map->dev) ||
+		      (ev->ino == seen->ino && ev->dev == seen->dev))) {
 			i++;
 			continue;
 		}
@@ -344,7 +351,8 @@ static bool look_map(void *ctx, const struct procfs_map *map)
 	struct files_map file;
 	int fd;
 
-	if (!map->exec || map->ino == 0 || map->path.len == 0 || (map->ino == l->ino && map->dev == l->dev))
+	if (!map->exec || map->ino == 0 || map->path.len == 0 ||
+	    (map->ino == l->ino && map->dev == l->dev))
 		return true;
 	l->ino = map->ino;
 	l->dev = map->dev;
@@ -353,8 +361,12 @@ static bool look_map(void *ctx, const struct procfs_map *map)
 		return true;
 	snprintf(path, sizeof(path), "%.*s", (int)map->path.len, map->path.ptr);
 	file = (struct files_map){
-		.path_fd = fd, .pid_fd = l->pid_fd, .path = path,
-		.start = map->start, .end = map->end, .offset = map->offset,
+		.path_fd = fd,
+		.pid_fd = l->pid_fd,
+		.path = path,
+		.start = map->start,
+		.end = map->end,
+		.offset = map->offset,
 	};
 	if (files_look(l->w->files, &file, l->now_ns, &seen) == 0) {
 		if (seen.lib != FILES_NO_LIB)
@@ -420,9 +432,11 @@ int watch_scan(struct watch *w, uint64_t now_ns)
 
 /* What happens later. */
 
-static void event_mmap(struct watch *w, struct proc *p, const struct ks_ev_proc *ev, uint64_t now_ns)
+static void event_mmap(struct watch *w, struct proc *p, const struct ks_ev_proc *ev,
+		       uint64_t now_ns)
 {
-	if (w->mmap_cnt < KS_PENDING_MMAPS) /* else it is looked at all the same, and its next event settles it */
+	if (w->mmap_cnt <
+	    KS_PENDING_MMAPS) /* else it is looked at all the same, and its next event settles it */
 		w->mmaps[w->mmap_cnt++] = *ev;
 	if (!p->settling) {
 		p->base_ns = now_ns;
@@ -437,8 +451,8 @@ void watch_event(struct watch *w, const struct ks_hdr *ev, uint64_t now_ns)
 
 	if (ev->kind == KS_EV_EXIT && p && ev->proc_start_ns + SAME_START_NS > p->start_ns)
 		proc_drop(w, p, now_ns);
-	if ((ev->kind != KS_EV_EXEC && ev->kind != KS_EV_MMAP) || ev->len < sizeof(struct ks_ev_proc) ||
-	    !wanted(w, (pid_t)ev->tgid))
+	if ((ev->kind != KS_EV_EXEC && ev->kind != KS_EV_MMAP) ||
+	    ev->len < sizeof(struct ks_ev_proc) || !wanted(w, (pid_t)ev->tgid))
 		return;
 	p = proc_get(w, (pid_t)ev->tgid, ev->proc_start_ns, true, now_ns);
 	if (ev->kind == KS_EV_MMAP) {
@@ -471,7 +485,8 @@ static void proc_tick(struct watch *w, struct proc *p, uint64_t now_ns)
 		return;
 	}
 	err = procfs_start_ns(fd, &start_ns); /* the number may be another process by now */
-	if (!err && (start_ns > p->start_ns + SAME_START_NS || p->start_ns > start_ns + SAME_START_NS))
+	if (!err &&
+	    (start_ns > p->start_ns + SAME_START_NS || p->start_ns > start_ns + SAME_START_NS))
 		err = -ESRCH;
 	if (!err && (p->unknown || (p->settling && p->step == SETTLE_CNT)))
 		err = proc_ident(w, p, fd, now_ns);

@@ -53,9 +53,10 @@ size_t watch_lib_cnt(const struct watch *w);
 void watch_lib_get(const struct watch *w, size_t i, struct watch_lib *ret_lib);
 
 struct watch_stats {
-	uint64_t procs;	 /* processes followed now */
-	uint64_t forgotten; /* processes given up because KS_WATCH_PROCS were followed; found again when they act */
-	uint64_t looks;	 /* times the mappings of a process were read */
+	uint64_t procs; /* processes followed now */
+	uint64_t
+		forgotten; /* processes given up because KS_WATCH_PROCS were followed; found again when they act */
+	uint64_t looks; /* times the mappings of a process were read */
 	struct files_stats files;
 };
 struct watch_stats watch_stats(const struct watch *w);

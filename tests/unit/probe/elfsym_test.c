@@ -36,7 +36,8 @@ static const char source[] =
 	"__attribute__((section(\".go.buildinfo\"), aligned(16), used)) char go[32] = \"\\377 Go buildinf:\";\n"
 	"#endif\n";
 
-static const char *const names[] = { "SSL_read", "SSL_write", "SSL_free", "SSL_do_handshake", "SSL_set_fd", "SSL_x" };
+static const char *const names[] = { "SSL_read",	 "SSL_write",  "SSL_free",
+				     "SSL_do_handshake", "SSL_set_fd", "SSL_x" };
 #define NAMES (sizeof(names) / sizeof(names[0]))
 
 static int setup(void **state)
@@ -70,8 +71,9 @@ static int build(const char *flags, const char *then)
 	char cmd[512], path[128];
 
 	snprintf(path, sizeof(path), "%s/a.so", dir);
-	snprintf(cmd, sizeof(cmd), "cd %s && gcc -shared -nostdlib -fPIC -O1 %s -o a.so a.c 2>/dev/null && %s", dir, flags,
-		 then);
+	snprintf(cmd, sizeof(cmd),
+		 "cd %s && gcc -shared -nostdlib -fPIC -O1 %s -o a.so a.c 2>/dev/null && %s", dir,
+		 flags, then);
 	if (system(cmd))
 		return -1;
 	return open(path, O_RDWR | O_CLOEXEC);
@@ -162,7 +164,8 @@ static void finds_in_32_bit(void **state)
 	if (fd < 0)
 		skip();
 	check(fd, false);
-	assert_int_equal(tlslib_find(fd, &lib), -ENOTSUP); /* its calls pass arguments on the stack */
+	assert_int_equal(tlslib_find(fd, &lib),
+			 -ENOTSUP); /* its calls pass arguments on the stack */
 	close(fd);
 	fd = build("-m32 -Wl,--hash-style=sysv", "true");
 	assert_true(fd >= 0);
@@ -190,7 +193,8 @@ static void refuses_go(void **state)
 	fd = build("", "true");
 	assert_false(elfsym_is_go(fd));
 	assert_int_equal(tlslib_find(fd, &lib), 0);
-	assert_int_equal(lib.funcs, 1u << TLS_SSL_READ | 1u << TLS_SSL_WRITE | 1u << TLS_SSL_SET_FD);
+	assert_int_equal(lib.funcs,
+			 1u << TLS_SSL_READ | 1u << TLS_SSL_WRITE | 1u << TLS_SSL_SET_FD);
 	close(fd);
 }
 
@@ -262,7 +266,8 @@ static void installed(void **state)
 	err = find_in("/usr/lib/x86_64-linux-gnu/libssl.so.3", &lib);
 	assert_true(err == -EBADF || (err == 0 && (lib.funcs & no_ex2) == no_ex2));
 	err = find_in("/usr/bin/node", &lib);
-	assert_true(err == -EBADF || err == -ENOENT || (err == 0 && (lib.funcs & no_ex2) == no_ex2));
+	assert_true(err == -EBADF || err == -ENOENT ||
+		    (err == 0 && (lib.funcs & no_ex2) == no_ex2));
 	err = find_in("/usr/local/go/bin/go", &lib);
 	assert_true(err == -EBADF || err == -ENOENT);
 	err = find_in("/usr/lib/x86_64-linux-gnu/libcrypto.so.3", &lib);
@@ -273,7 +278,7 @@ static void installed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(finds_by_hash), cmocka_unit_test(finds_in_symtab),
+		cmocka_unit_test(finds_by_hash),   cmocka_unit_test(finds_in_symtab),
 		cmocka_unit_test(finds_in_32_bit), cmocka_unit_test(refuses_go),
 		cmocka_unit_test(survives_damage), cmocka_unit_test(not_elf),
 		cmocka_unit_test(installed),

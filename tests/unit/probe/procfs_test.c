@@ -18,7 +18,7 @@
 #include "probe/ident.h"
 #include "probe/procfs.h"
 
-#define ID "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define ID    "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define OTHER "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff"
 
 static void maps(void **state)
@@ -26,7 +26,8 @@ static void maps(void **state)
 	struct procfs_map m;
 
 	(void)state;
-	assert_true(procfs_map_parse(SLICE("7f00-7f10 r-xp 00002000 103:02 4026 /opt/my app/lib ssl.so (deleted)"), &m));
+	assert_true(procfs_map_parse(
+		SLICE("7f00-7f10 r-xp 00002000 103:02 4026 /opt/my app/lib ssl.so (deleted)"), &m));
 	assert_int_equal(m.start, 0x7f00);
 	assert_int_equal(m.end, 0x7f10);
 	assert_int_equal(m.offset, 0x2000);
@@ -34,8 +35,9 @@ static void maps(void **state)
 	assert_int_equal(m.ino, 4026);
 	assert_true(m.exec);
 	assert_true(slice_eq(m.path, SLICE("/opt/my app/lib ssl.so (deleted)")));
-	assert_true(procfs_map_parse(SLICE("ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsyscall]"),
-				     &m));
+	assert_true(procfs_map_parse(
+		SLICE("ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsyscall]"),
+		&m));
 	assert_int_equal(m.ino, 0);
 	assert_true(procfs_map_parse(SLICE("1-2 rw-p 0 0:0 0 "), &m));
 	assert_false(m.exec);
@@ -53,7 +55,9 @@ static void status_and_stat(void **state)
 	uint64_t ticks;
 
 	(void)state;
-	procfs_status_parse(SLICE("Name:\tx\nPPid:\t7\nUid:\t1\t2\t3\t4\nNSpid:\t900\t12\t1\nSeccomp:\t2\nSeccomp_filters:\t3"), &s);
+	procfs_status_parse(
+		SLICE("Name:\tx\nPPid:\t7\nUid:\t1\t2\t3\t4\nNSpid:\t900\t12\t1\nSeccomp:\t2\nSeccomp_filters:\t3"),
+		&s);
 	assert_int_equal(s.ppid, 7);
 	assert_int_equal(s.uid, 2);
 	assert_int_equal(s.nspid, 1);
@@ -61,7 +65,9 @@ static void status_and_stat(void **state)
 	procfs_status_parse(SLICE("Uid:\nPPid:"), &s);
 	assert_int_equal(s.uid, 0);
 	/* the name may hold blanks, parentheses and numbers */
-	assert_true(procfs_stat_parse(SLICE("12 (a) 1 (b c) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4711 20"), &ticks));
+	assert_true(procfs_stat_parse(
+		SLICE("12 (a) 1 (b c) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4711 20"),
+		&ticks));
 	assert_int_equal(ticks, 4711);
 	assert_false(procfs_stat_parse(SLICE("12 (a) S 1 2 3"), &ticks));
 	assert_false(procfs_stat_parse(SLICE("12 a S 1 2 3"), &ticks));
@@ -88,9 +94,10 @@ static void start_time(void **state)
 /* Whatever the pieces, the result is the same. */
 static void environment(void **state)
 {
-	static const char text[] = "OTEL_SERVICE_NAM=no\0PATH=/bin\0XOTEL_SERVICE_NAME=no\0"
-				   "OTEL_RESOURCE_ATTRIBUTES=a=b, service.name =chat%20b%C3%B6t ,service.namespace=c\0"
-				   "OTEL_SERVICE_NAME= front end \0OTEL_SERVICE_NAMES=no\0SECRET=x";
+	static const char text[] =
+		"OTEL_SERVICE_NAM=no\0PATH=/bin\0XOTEL_SERVICE_NAME=no\0"
+		"OTEL_RESOURCE_ATTRIBUTES=a=b, service.name =chat%20b%C3%B6t ,service.namespace=c\0"
+		"OTEL_SERVICE_NAME= front end \0OTEL_SERVICE_NAMES=no\0SECRET=x";
 	struct procfs_env env;
 
 	(void)state;
@@ -147,14 +154,17 @@ static void containers(void **state)
 	} cases[] = {
 		{ "0::/system.slice/docker-" ID ".scope\n", true },
 		{ "12:pids:/docker/" ID "\n0::/docker/" ID "\n", true },
-		{ "0::/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod1_2.slice/cri-containerd-" ID ".scope",
+		{ "0::/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod1_2.slice/cri-containerd-" ID
+		  ".scope",
 		  true },
 		{ "0::/kubepods/besteffort/pod11-22/" ID "\n", true },
 		{ "0::/kubepods.slice/kubepods-pod1.slice/crio-" ID ".scope", true },
 		{ "0::/kubepods.slice/kubepods-pod1.slice/crio-" ID ".scope/container", true },
 		{ "0::/machine.slice/libpod-" ID ".scope/container", true },
-		{ "0::/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-" ID ".scope", true },
-		{ "0::/system.slice/containerd.service/kubepods-burstable-pod1.slice:cri-containerd:" ID, true },
+		{ "0::/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-" ID ".scope",
+		  true },
+		{ "0::/system.slice/containerd.service/kubepods-burstable-pod1.slice:cri-containerd:" ID,
+		  true },
 		{ "0::/docker/" OTHER "/kubelet/kubepods/pod1/" ID, true },
 		{ "0::/../../cri-containerd-" ID ".scope", true },
 		{ "1:cpu:/\n0::/docker/" ID "\n", true },
@@ -187,7 +197,10 @@ static void scripts(void **state)
 		size_t len;
 		const char *want;
 	} cases[] = {
-		CMD("/usr/bin/python3.11", "python3\0app.py\0--port\0" "80", "app"),
+		CMD("/usr/bin/python3.11",
+		    "python3\0app.py\0--port\0"
+		    "80",
+		    "app"),
 		CMD("/usr/bin/python3.11", "python3\0-u\0/srv/bot/main.py", "main"),
 		CMD("/usr/bin/python3.13", "python\0-X\0dev\0-m\0uvicorn\0app:app", "uvicorn"),
 		CMD("/usr/bin/python3", "python3\0-um\0pkg.cli", "pkg.cli"),
@@ -198,11 +211,13 @@ static void scripts(void **state)
 		CMD("/usr/bin/python3", "python3\0/srv/agent/", "agent"),
 		CMD("/usr/bin/python3", "python3", ""),
 		CMD("/usr/bin/python3", "python3\0-", ""),
-		CMD("/usr/bin/node", "node\0--max-old-space-size=4\0-r\0./trace.js\0/app/server.mjs", "server"),
+		CMD("/usr/bin/node",
+		    "node\0--max-old-space-size=4\0-r\0./trace.js\0/app/server.mjs", "server"),
 		CMD("/usr/bin/node", "node\0-e\0fetch()", ""),
 		CMD("/usr/bin/node", "node\0--\0a.js", "a"),
 		CMD("/usr/bin/deno", "deno\0run\0-A\0bot.ts", "bot"),
-		CMD("/opt/jdk/bin/java", "java\0-Xmx1g\0-cp\0a.jar:b.jar\0com.x.Main", "com.x.Main"),
+		CMD("/opt/jdk/bin/java", "java\0-Xmx1g\0-cp\0a.jar:b.jar\0com.x.Main",
+		    "com.x.Main"),
 		CMD("/opt/jdk/bin/java", "java\0-jar\0/opt/app.jar\0x", "app"),
 		CMD("/usr/bin/ruby3.1", "ruby\0bot.rb", "bot"),
 		CMD("/usr/bin/curl", "curl\0http://x", ""),
@@ -274,9 +289,15 @@ static void identities(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(maps),	       cmocka_unit_test(status_and_stat), cmocka_unit_test(start_time),
-		cmocka_unit_test(environment), cmocka_unit_test(environment_cut), cmocka_unit_test(cleaning),
-		cmocka_unit_test(containers),  cmocka_unit_test(scripts),	  cmocka_unit_test(identities),
+		cmocka_unit_test(maps),
+		cmocka_unit_test(status_and_stat),
+		cmocka_unit_test(start_time),
+		cmocka_unit_test(environment),
+		cmocka_unit_test(environment_cut),
+		cmocka_unit_test(cleaning),
+		cmocka_unit_test(containers),
+		cmocka_unit_test(scripts),
+		cmocka_unit_test(identities),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

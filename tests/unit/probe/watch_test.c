@@ -24,7 +24,7 @@
 #include "probe/procfs.h"
 #include "probe/watch.h"
 
-#define MS 1000000ULL
+#define MS  1000000ULL
 #define SEC (1000 * MS)
 
 /* The probe. */
@@ -171,7 +171,9 @@ static void on_ident(void *ctx, const struct ks_ev_ident *id)
 
 static struct watch *watch_of(const pid_t *only, size_t cnt)
 {
-	const struct watch_cfg cfg = { .proc_root = "/proc", .only = only, .only_cnt = cnt, .ident = on_ident };
+	const struct watch_cfg cfg = {
+		.proc_root = "/proc", .only = only, .only_cnt = cnt, .ident = on_ident
+	};
 	struct watch *w = NULL;
 
 	link_cnt = seen_cnt = marked_cnt = ident_cnt = 0;
@@ -191,10 +193,14 @@ static uint64_t start_of(pid_t pid)
 	return ns;
 }
 
-static void event(struct watch *w, enum ks_event_kind kind, const struct child *c, const char *file, uint64_t now)
+static void event(struct watch *w, enum ks_event_kind kind, const struct child *c, const char *file,
+		  uint64_t now)
 {
 	struct ks_ev_proc ev = {
-		.h = { .kind = (__u16)kind, .len = sizeof(ev), .tgid = (__u32)c->pid, .tid = (__u32)c->pid,
+		.h = { .kind = (__u16)kind,
+		       .len = sizeof(ev),
+		       .tgid = (__u32)c->pid,
+		       .tid = (__u32)c->pid,
 		       .proc_start_ns = start_of(c->pid) + 7 * MS },
 	};
 	struct stat st;
@@ -226,8 +232,8 @@ static int setup(void **state)
 	snprintf(lib, sizeof(lib), "%s/my tls.so", dir);
 	snprintf(plain, sizeof(plain), "%s/plain.so", dir);
 	snprintf(dir + strlen(dir), 8, "/a.so");
-	if (build(dir, "int SSL_read(void) { return 1; } int SSL_write(void) { return 2; }") || rename(dir, lib) ||
-	    build(plain, "int f(void) { return 1; }") || stat(lib, &st))
+	if (build(dir, "int SSL_read(void) { return 1; } int SSL_write(void) { return 2; }") ||
+	    rename(dir, lib) || build(plain, "int f(void) { return 1; }") || stat(lib, &st))
 		return -1;
 	dir[strlen(dir) - 5] = '\0';
 	lib_ino = st.st_ino;
@@ -286,7 +292,8 @@ static void mapping_attaches_at_once(void **state)
 	(void)state;
 	assert_int_equal(watch_scan(w, SEC), 0);
 	assert_int_equal(links_of(lib_ino), 0);
-	event(w, KS_EV_MMAP, &a, plain, 2 * SEC); /* not mapped yet: the event came before the mapping */
+	event(w, KS_EV_MMAP, &a, plain,
+	      2 * SEC); /* not mapped yet: the event came before the mapping */
 	assert_int_equal(watch_tick(w, 2 * SEC), 2 * SEC + 2 * MS);
 	assert_int_equal(seen_cnt, 0);
 	child_tell(&a, plain);
@@ -497,7 +504,9 @@ static void storm(void **state)
 		seed = seed * 1103515245 + 12345;
 		ev.h.tgid = 0x1000000 + (seed >> 16) % 20000; /* none of them exists */
 		ev.h.proc_start_ns = (uint64_t)(seed >> 8 & 3) * SEC;
-		ev.h.kind = (seed >> 4 & 3) == 0 ? KS_EV_EXIT : (seed >> 4 & 3) == 1 ? KS_EV_MMAP : KS_EV_EXEC;
+		ev.h.kind = (seed >> 4 & 3) == 0   ? KS_EV_EXIT
+			    : (seed >> 4 & 3) == 1 ? KS_EV_MMAP
+						   : KS_EV_EXEC;
 		ev.ino = seed;
 		watch_event(w, &ev.h, i + 1);
 		assert_true(watch_stats(w).procs <= KS_WATCH_PROCS);
