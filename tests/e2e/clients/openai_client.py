@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""openai_client.py sync|async BASE CASE...: calls of the official OpenAI SDK, one after another."""
+"""openai_client.py sync|async|gather BASE CASE...: calls of the official OpenAI SDK.
+
+One after another, or with gather all at once.
+"""
 
 import asyncio
 import inspect
@@ -111,8 +114,11 @@ async def one(client, case):
 
 
 async def main(kind, base, cases):
-    make = openai.AsyncOpenAI if kind == "async" else openai.OpenAI
+    make = openai.OpenAI if kind == "sync" else openai.AsyncOpenAI
     client = make(base_url=f"{base}/v1", api_key="lab-key", max_retries=0, timeout=60)
+    if kind == "gather":
+        await asyncio.gather(*(one(client, case) for case in cases))
+        return
     for case in cases:
         await one(client, case)
 
