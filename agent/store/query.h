@@ -12,7 +12,7 @@
 struct query;
 
 struct query_filter {
-	uint64_t since_ns;	  /* spans that began at or after (unix time); 0 any */
+	uint64_t since_ns;	  /* spans that ended at or after (unix time); 0 any */
 	uint64_t last;		  /* the newest so many; 0 all */
 	const char *model;	  /* requested or answering model; '*' matches any run of characters; NULL any */
 	const char *provider;	  /* the same */
