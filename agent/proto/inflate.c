@@ -391,6 +391,8 @@ int inflate_new(struct inflaters *all, struct slice codings, struct inflate **re
 	if (cnt <= 0) {
 		if (!cnt)
 			*ret = NULL;
+		else
+			drop(KS_DROP_bad_body, 1);
 		return cnt;
 	}
 	f = all->live < KS_INFLATERS ? calloc(1, sizeof(*f)) : NULL;

@@ -26,8 +26,8 @@ enum inflate_result {
 
 #define INFLATE_CODINGS 2
 /* The decoder for a list of codings in the order they were applied, as in Content-Encoding (RFC 9110 section 8.4):
- * "gzip", "br, zstd", ... 0 with *ret NULL: nothing to undo. -ENOTSUP: a coding we do not know, or too many.
- * -ENOBUFS: too many bodies at once; counted. */
+ * "gzip", "br, zstd", ... 0 with *ret NULL: nothing to undo. -ENOTSUP: a coding we do not know, or too many;
+ * counted. -ENOBUFS: too many bodies at once; counted. */
 int inflate_new(struct inflaters *all, struct slice codings, struct inflate **ret);
 /* NULL is fine. */
 void inflate_free(struct inflate *f);
