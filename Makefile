@@ -161,7 +161,7 @@ fuzz: $(O)/.deps-check $(SKEL)
 bench: build progs
 	$(Q)O=$(O) KERNSPAN=$(BIN) tests/bench/run.sh
 interop: build $(O)/.deps-test $(O)/.deps-interop
-	$(Q)O=$(O) KERNSPAN=$(BIN) tests/e2e/interop/run.sh
+	$(Q)O=$(O) KERNSPAN=$(BIN) tests/run.sh interop
 # A clone of HEAD in a bare system of its own, to the first span.
 fresh: $(O)/.deps-fresh
 	$(Q)tests/e2e/fresh/run.sh
