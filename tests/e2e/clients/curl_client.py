@@ -94,7 +94,7 @@ def one(base, case):
     body, _, status = out.rpartition("\n")
     status = int(status)
     read = read_openai if vendor == "openai" else read_anthropic
-    events = [line[5:].strip() for line in body.splitlines() if line.startswith("data:")] if stream else [body]
+    events = [line[5:].strip() for line in body.split("\n") if line.startswith("data:")] if stream else [body]
     if status == 200:
         for event in events:
             if event != "[DONE]":

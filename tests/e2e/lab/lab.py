@@ -222,7 +222,7 @@ def run_client(lab, name, base, cases, timeout=120):
         raise LabError(f"{name} did not end within {timeout} s") from late
     if client.returncode:
         raise LabError(f"{name} ended with {client.returncode}:\n{err[-3000:]}")
-    rows = [json.loads(line) for line in out.splitlines()]
+    rows = [json.loads(line) for line in out.split("\n") if line]
     if len(rows) != len(cases):
         raise LabError(f"{name} made {len(rows)} calls, not {len(cases)}:\n{err[-3000:]}")
     return [{"pid": client.pid, **row} for row in rows]
