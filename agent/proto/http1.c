@@ -206,15 +206,23 @@ static void message_end(struct cursor *cur)
 		return;
 	*(cur->response ? &ex->x.resp_end_ns : &ex->x.req_end_ns) = cur->ts_ns;
 	ex_end(ex, cur->response, cur->ts_ns);
-	if (ex->side[0].end && ex->side[1].end) {
+	if (ex->side[0].end && ex->side[1].end)
 		ex_done(ex, 0, cur->ts_ns);
-	} else if (cur->response && ex->expect && !ex->x.req_body_len) {
-		/* Refused before the body: it may or may not come (RFC 9110 section 10.1.1). */
-		ex_end(ex, false, cur->ts_ns);
-		ex_done(ex, 0, cur->ts_ns);
-		lose_track(cur->c, INCOMPLETE_SYNTAX, true);
-		resync(cur->c);
-	}
+}
+
+/* The final response came before the body that it was to allow: the body may or may not come (RFC 9110 section
+ * 10.1.1). Closes such an exchange when it turns out that it does not. */
+static bool close_refused(struct conn *c)
+{
+	struct ex *ex = req_half(c)->ex;
+
+	if (!ex || !ex->expect || !ex->side[1].end || ex->x.req_body_len)
+		return false;
+	ex_end(ex, false, ex->x.resp_end_ns);
+	ex_done(ex, 0, ex->x.resp_end_ns);
+	lose_track(c, INCOMPLETE_SYNTAX, true);
+	resync(c);
+	return true;
 }
 
 static void body_start(struct cursor *cur, const struct head *head, bool none)
@@ -342,7 +350,7 @@ static void in_head(struct cursor *cur)
 	if (!h->buf) {
 		h->mid = cur->in.ptr != cur->whole.ptr;
 		h->first_ns = cur->ts_ns;
-		while (!h->trial && cur->in.len && (*cur->in.ptr == '\r' || *cur->in.ptr == '\n'))
+		while (cur->in.len && (*cur->in.ptr == '\r' || *cur->in.ptr == '\n'))
 			cur->in = slice_from(cur->in, 1);
 		if (!cur->in.len)
 			return;
@@ -486,6 +494,10 @@ static void step(struct cursor *cur)
 
 static enum detect detect(struct slice in)
 {
+	while (in.len && (*in.ptr == '\r' || *in.ptr == '\n')) /* RFC 9112 section 2.2 */
+		in = slice_from(in, 1);
+	if (!in.len)
+		return DETECT_MORE;
 	if (!head_may_be_request(in, true))
 		return DETECT_NO;
 	return memchr(in.ptr, ' ', in.len) ? DETECT_YES : DETECT_MORE;
@@ -516,6 +528,8 @@ static void data(struct conn *c, enum ks_dir dir, struct slice in, uint64_t ts_n
 		h1->heard_ns = ts_ns;
 		return;
 	}
+	if (!cur.response && cur.h->state != H_START && head_may_be_request(in, true))
+		close_refused(c);
 	if (cur.h->state == H_RESYNC) {
 		if (!head_may_be_request(in, true))
 			return;
@@ -569,6 +583,8 @@ static void end(struct conn *c, uint32_t why, uint64_t ts_ns)
 		cur.ts_ns = resp->ex->x.resp_end_ns;
 		message_end(&cur);
 	}
+	if (!why)
+		close_refused(c);
 	while (c->first)
 		ex_done(c->first, why, ts_ns);
 	buf_give(req_half(c));
