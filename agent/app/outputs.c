@@ -48,15 +48,9 @@ static bool color_wanted(void)
 
 static int open_otlp(struct outputs *o, const struct exporter_cfg *cfg, char *why, size_t why_len)
 {
-	const struct exporter_ops *ops = exporter_find("otlp");
-
 	if (!o->cfg.otlp)
 		return 0;
-	if (!ops) {
-		snprintf(why, why_len, "this build has no OTLP exporter");
-		return -ENOSYS;
-	}
-	int err = ops->open(cfg, &o->otlp, why, why_len);
+	int err = exporters[EXPORTER_OTLP].ops->open(cfg, &o->otlp, why, why_len);
 	if (err != -ECANCELED)
 		return err;
 	log_info("otlp", "off: %s", why);
@@ -78,7 +72,7 @@ int outputs_new(const struct outputs_cfg *cfg, struct outputs **ret, char *why, 
 	struct exporter_cfg ec = { .version = cfg->version, .env = env_get, .env_ctx = o, .resolve = cfg->resolve,
 				   .resolve_ctx = cfg->resolve_ctx, .fd = STDOUT_FILENO, .wait = cfg->replay };
 	if (cfg->output != OUT_NONE)
-		err = exporters[EXPORTER_JSON]->open(&ec, &o->out, why, why_len);
+		err = exporters[EXPORTER_JSON].ops->open(&ec, &o->out, why, why_len);
 	if (!err)
 		err = open_otlp(o, &ec, why, why_len);
 	if (err) {

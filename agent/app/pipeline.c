@@ -63,12 +63,13 @@ int pipeline_new(const struct pipeline_cfg *cfg, struct pipeline **ret)
 	p->cfg = *cfg;
 	struct flow_cfg fc = { .conn_max = 0 };
 	struct proto_cfg pc = { .verdict = cfg->verdicts ? on_verdict : NULL, .verdict_ctx = (void *)cfg->verdicts };
+	struct provider_cfg vc = { .unused = 0 };
 	struct span_cfg sc = { .host_name = cfg->head->host, .version = cfg->head->version,
 			       .resource_attributes = cfg->head->resource };
 	memcpy(sc.seed, cfg->head->seed, sizeof(sc.seed));
 	err = span_new(&sc, (struct span_sink){ p, on_span }, &p->spanner);
 	if (!err)
-		err = provider_new(NULL, (struct call_sink){ p, on_call }, &p->provider);
+		err = provider_new(&vc, (struct call_sink){ p, on_call }, &p->provider);
 	if (!err)
 		err = proto_new(&pc, (struct message_sink){ p, on_message }, &p->proto);
 	if (!err)
