@@ -14,18 +14,14 @@ static __always_inline __u64 ks_wakeup(void)
 										  BPF_RB_NO_WAKEUP;
 }
 
-/* What all DATA records of one call share. */
+/* What all DATA records of one call share. Its progress is in the call's own entry: see ks_copy(). */
 struct ks_move {
 	struct ks_stream *s;
-	__u64 enter_ns;
+	struct ks_call *c;
 	__u64 now;
 	__u64 pid_tgid;
 	__u64 proc_start;
-	__u64 offset; /* of the next part */
-	__u32 call_len;
-	__u16 flags;
-	__u16 part;
-	__u8 dir;
+	__u64 wake;
 };
 
 static __always_inline void ks_data_head(struct ks_ev_data *e, struct ks_move *m, __u32 cap_len, __u16 flags)
@@ -39,32 +35,28 @@ static __always_inline void ks_data_head(struct ks_ev_data *e, struct ks_move *m
 	e->h.proc_start_ns = m->proc_start;
 	e->h.id = m->s->id;
 	e->sock_id = m->s->sock_id;
-	e->offset = m->offset;
-	e->enter_ns = m->enter_ns;
-	e->call_len = m->call_len;
+	e->offset = m->c->offset;
+	e->enter_ns = m->c->enter_ns;
+	e->call_len = m->c->len;
 	e->cap_len = cap_len;
-	e->dir = m->dir;
+	e->dir = m->c->dir;
 	e->source = m->s->source;
-	e->part = m->part;
+	e->part = m->c->part;
 	e->pad = 0;
 }
 
-/* The ring had no room for a record that stood for n bytes: the next one says so. */
-static __always_inline void ks_lost(struct ks_move *m, __u32 n)
+/* The ring had no room for a record that stands for n bytes: the next one says so. */
+static __always_inline void ks_missed(struct ks_move *m, __u32 n)
 {
-	ks_count(KS_DROP_ring_full, n);
-	ks_count(KS_DROP_ring_full_records, 1);
-	m->s->lost[m->dir & 1] += n;
-	m->s->pending[m->dir & 1] |= KS_F_LOST;
-	m->flags |= KS_F_LOST;
+	m->c->missed_records++;
+	m->c->missed += n;
+	m->c->flags |= KS_F_LOST;
 }
 
-static __always_inline void ks_submit(struct ks_move *m, struct ks_ev_data *e)
+static __always_inline void ks_delivered(struct ks_move *m)
 {
-	m->s->pending[m->dir & 1] = 0;
-	m->flags &= KS_F_CLIPPED; /* the rest was said by this record */
-	ks_count(KS_SEEN_EVENTS, 1);
-	bpf_ringbuf_submit(e, ks_wakeup());
+	m->c->events++;
+	m->c->flags &= KS_F_CLIPPED; /* the rest was said by this record */
 }
 
 /* One part of at most `size` (a constant) bytes from user memory. */
@@ -73,21 +65,21 @@ static __always_inline void ks_emit_sized(struct ks_move *m, const void *src, __
 	struct ks_ev_data *e = bpf_ringbuf_reserve(&ks_data, sizeof(*e) + size, 0);
 
 	if (!e) {
-		ks_lost(m, n);
+		ks_missed(m, n);
 		return;
 	}
 	barrier_var(n); /* the clamp must stay next to the copy: the verifier follows registers, not intentions */
 	if (n > size)
 		n = size;
 	if (bpf_probe_read_user(e->data, n, src)) {
-		ks_data_head(e, m, 0, m->flags | KS_F_FAULT);
-		m->s->lost[m->dir & 1] += n;
-		ks_count(KS_DROP_fault, n);
+		ks_data_head(e, m, 0, m->c->flags | KS_F_FAULT);
+		m->c->faulted += n;
 	} else {
-		ks_data_head(e, m, n, m->flags);
-		ks_count(KS_SEEN_COPIED, n);
+		ks_data_head(e, m, n, m->c->flags);
+		m->c->copied += n;
 	}
-	ks_submit(m, e);
+	ks_delivered(m);
+	bpf_ringbuf_submit(e, m->wake);
 }
 
 /* One part; n is at most KS_CHUNK_CAP. */
@@ -107,22 +99,45 @@ static __always_inline void ks_emit_part(struct ks_move *m, const void *src, __u
 		ks_emit_sized(m, src, n, 8192);
 	else
 		ks_emit_sized(m, src, n, KS_CHUNK_CAP);
-	m->offset += n;
-	m->part++;
 }
 
-/* n bytes that cannot be copied: the hole is said at once. */
-static __always_inline void ks_emit_hole(struct ks_move *m, __u32 n)
+/* Bytes that cannot be copied: the hole is said at once. */
+static __always_inline void ks_emit_hole(struct ks_move *m)
 {
 	struct ks_ev_data *e = bpf_ringbuf_reserve(&ks_data, sizeof(*e), 0);
 
+	ks_count(KS_DROP_kernel_buffer, m->c->len);
+	m->s->lost[m->c->dir & 1] += m->c->len;
+	m->c->todo = 0;
 	if (!e) {
-		ks_lost(m, n);
+		ks_missed(m, 0);
 		return;
 	}
-	m->s->lost[m->dir & 1] += n;
-	ks_data_head(e, m, 0, m->flags | KS_F_FAULT);
-	ks_submit(m, e);
+	ks_data_head(e, m, 0, m->c->flags | KS_F_FAULT);
+	ks_delivered(m);
+	bpf_ringbuf_submit(e, m->wake);
+}
+
+/* Once a call: into the counters, and to the stream what is still owed. */
+static __always_inline void ks_account(struct ks_move *m)
+{
+	struct ks_call *c = m->c;
+	__u8 dir = c->dir & 1;
+
+	ks_count(KS_SEEN_EVENTS, c->events);
+	ks_count(KS_SEEN_COPIED, c->copied);
+	if (c->missed_records) {
+		ks_count(KS_DROP_ring_full, c->missed);
+		ks_count(KS_DROP_ring_full_records, c->missed_records);
+	}
+	if (c->faulted)
+		ks_count(KS_DROP_fault, c->faulted);
+	if (c->todo) { /* more segments than are followed */
+		ks_count(KS_DROP_iov_segments, c->todo);
+		c->flags |= KS_F_LOST;
+	}
+	m->s->lost[dir] += c->missed + c->faulted + c->todo;
+	m->s->pending[dir] = (c->flags & ~KS_F_CLIPPED) | c->owed;
 }
 
 /* OPEN, BIND, CLOSE. tgid and tid come from the stream: interrupts report for others. 0: delivered. */

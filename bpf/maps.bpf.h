@@ -85,12 +85,21 @@ struct ks_call {
 	__u64 ret;   /* user pointer that receives the count, 0: the return value is the count */
 	__u64 sp;    /* stack pointer at entry: tells nested and stale calls from the outermost */
 	__u64 enter_ns;
-	__u32 segs; /* segments from iov on */
-	__u32 todo; /* bytes still to copy */
-	__u8 kind;  /* enum ks_buf */
-	__u8 func;  /* enum ks_func or 0 */
+	__u64 offset;	      /* of the next part in the stream */
+	__u32 len;	      /* bytes the call moved */
+	__u32 segs;	      /* segments from iov on */
+	__u32 todo;	      /* bytes still to copy */
+	__u32 events;	      /* records delivered, and payload bytes in them */
+	__u32 copied;
+	__u32 missed_records; /* records for which the ring had no room, and bytes they stood for */
+	__u32 missed;
+	__u32 faulted; /* bytes that could not be read */
+	__u16 flags;   /* of the next record */
+	__u16 part;
+	__u8 kind; /* enum ks_buf; a library call without a buffer is a handshake */
 	__u8 dir;
-	__u8 pad[5];
+	__u8 owed; /* flag for the record after this call */
+	__u8 pad;
 };
 
 struct ks_file {

@@ -15,6 +15,16 @@
  */
 #define KS_ONCE(field) (*(volatile __typeof__(field) *)&(field))
 
+/* n bytes are done with. */
+static __always_inline void ks_step(struct ks_call *c, __u32 n)
+{
+	c->buf += n;
+	c->left -= n;
+	c->todo -= n;
+	c->offset += n;
+	c->part++;
+}
+
 /*
  * Go to the next segment of a vectored call; false: there is none. A segment may be empty. `vec` is the one kind of vector
  * that callers of this program can have, a constant: KS_BUF_IOV, KS_BUF_USER_IOV, or KS_BUF_USER for never.
@@ -63,34 +73,48 @@ static __always_inline __u64 ks_first_word(struct ks_call *c, __u32 moved, const
 	return word;
 }
 
-/* Copy the first `cap` of the call's bytes as records. A bounded loop: bpf_loop() came with 5.17. */
-static __always_inline void ks_copy(struct ks_move *m, struct ks_call *c, __u32 cap, const enum ks_buf vec)
+/* One buffer: whole chunks, then the rest in the smallest slot that holds it. */
+static __noinline int ks_copy_buffer(struct ks_move *m)
 {
-	c->todo = cap;
+	struct ks_call *c = m->c;
+	__u32 rest;
+
+	for (int i = 0; i < KS_CALL_PARTS && KS_ONCE(c->todo) >= KS_CHUNK_CAP; i++) {
+		ks_emit_sized(m, (void *)KS_ONCE(c->buf), KS_CHUNK_CAP, KS_CHUNK_CAP);
+		ks_step(c, KS_CHUNK_CAP);
+	}
+	rest = KS_ONCE(c->todo);
+	if (rest && rest < KS_CHUNK_CAP) {
+		ks_emit_part(m, (void *)KS_ONCE(c->buf), rest);
+		ks_step(c, rest);
+	}
+	return 0;
+}
+
+/* Any kind. Bounded loops: bpf_loop() came with 5.17. */
+static __noinline int ks_copy_segments(struct ks_move *m, const enum ks_buf vec)
+{
+	struct ks_call *c = m->c;
+
 	for (int i = 0; i < KS_CALL_PARTS + KS_IOV_SEGS; i++) {
 		__u32 n = KS_ONCE(c->todo);
 		__u64 left = KS_ONCE(c->left);
 
 		if (!n)
-			return;
+			return 0;
 		if (!left) {
 			if (!ks_next_segment(c, vec))
-				break;
+				return 0;
 			continue;
 		}
 		if (n > left)
 			n = left;
 		if (n > KS_CHUNK_CAP)
 			n = KS_CHUNK_CAP;
-		ks_emit_part(m, (void *)c->buf, n);
-		c->buf += n;
-		c->left -= n;
-		c->todo -= n;
+		ks_emit_part(m, (void *)KS_ONCE(c->buf), n);
+		ks_step(c, n);
 	}
-	/* more segments than are followed */
-	ks_count(KS_DROP_iov_segments, c->todo);
-	m->s->lost[m->dir & 1] += c->todo;
-	m->s->pending[m->dir & 1] |= KS_F_LOST;
+	return 0;
 }
 
 static __always_inline int ks_open(struct ks_stream *s, __u32 tgid, __u32 tid, __u64 proc_start)
@@ -106,13 +130,6 @@ static __always_inline int ks_open(struct ks_stream *s, __u32 tgid, __u32 tid, _
 	return 0;
 }
 
-static __always_inline void ks_skipped(struct ks_stream *s, __u8 dir, __u64 n)
-{
-	ks_count(KS_SEEN_SKIPPED, n);
-	if (s->opened)
-		s->pending[dir & 1] |= KS_F_SKIPPED;
-}
-
 /* Remember what a head says about the rest of the stream. */
 static __always_inline void ks_note_head(struct ks_stream *s, enum ks_head head)
 {
@@ -122,52 +139,63 @@ static __always_inline void ks_note_head(struct ks_stream *s, enum ks_head head)
 		s->http = s->http == KS_HTTP_CONNECT && head == KS_HEAD_RESPONSE ? KS_HTTP_CONNECT : KS_HTTP_YES;
 }
 
+/* Copy the first `cap` bytes of the call. */
+static __always_inline void ks_copy_call(struct ks_move *m, __u32 cap, const enum ks_buf vec)
+{
+	struct ks_call *c = m->c;
+	__u32 n = c->len;
+
+	c->todo = n < cap ? n : cap;
+	if (n > cap && cap == cfg.call_cap) {
+		ks_count(KS_DROP_clipped, n - cap);
+		c->flags |= KS_F_CLIPPED;
+	} else if (n > cap) {
+		ks_count(KS_SEEN_SKIPPED, n - cap);
+		c->owed = KS_F_SKIPPED;
+	}
+	if (c->kind == KS_BUF_NONE)
+		ks_emit_hole(m);
+	else if (vec == KS_BUF_USER)
+		ks_copy_buffer(m);
+	else
+		ks_copy_segments(m, vec);
+}
+
+static __always_inline void ks_emit_call(struct ks_stream *s, struct ks_call *c, __u32 cap, const enum ks_buf vec)
+{
+	struct ks_move m = { .s = s, .c = c };
+
+	m.now = bpf_ktime_get_ns();
+	m.pid_tgid = bpf_get_current_pid_tgid();
+	m.proc_start = ks_proc_start((struct task_struct *)bpf_get_current_task());
+	m.wake = ks_wakeup();
+	c->offset = s->bytes[c->dir & 1];
+	c->flags = s->pending[c->dir & 1];
+	if (!s->opened && ks_open(s, m.pid_tgid >> 32, (__u32)m.pid_tgid, m.proc_start))
+		ks_missed(&m, c->len);
+	else
+		ks_copy_call(&m, cap, vec);
+	ks_account(&m);
+}
+
 /* The call moved n > 0 bytes of s; head is what they begin with. Process context, at the return of the call. */
-static __always_inline void ks_moved(struct ks_stream *s, struct ks_call *call, __u32 n, enum ks_head head,
+static __always_inline void ks_moved(struct ks_stream *s, struct ks_call *c, __u32 n, enum ks_head head,
 				     const enum ks_buf vec)
 {
-	__u8 dir = call->dir & 1;
+	__u8 dir = c->dir & 1;
 	__u32 cap;
-	struct ks_move m;
 
 	ks_count(KS_SEEN_CALLS, 1);
 	ks_count(KS_SEEN_BYTES, n);
 	ks_note_head(s, head);
 	cap = ks_copy_cap(head, s->http, s->http && ks_verdict(s->id) == KS_V_SKIP, cfg.call_cap);
-	if (!cap) {
-		ks_skipped(s, dir, n);
-		s->bytes[dir] += n;
-		return;
-	}
-	m.s = s;
-	m.enter_ns = call->enter_ns;
-	m.now = bpf_ktime_get_ns();
-	m.pid_tgid = bpf_get_current_pid_tgid();
-	m.proc_start = ks_proc_start((struct task_struct *)bpf_get_current_task());
-	m.offset = s->bytes[dir];
-	m.call_len = n;
-	m.flags = s->pending[dir];
-	m.part = 0;
-	m.dir = dir;
-	if (!s->opened && ks_open(s, m.pid_tgid >> 32, (__u32)m.pid_tgid, m.proc_start)) {
-		ks_lost(&m, n);
-		s->bytes[dir] += n;
-		return;
+	c->len = n;
+	if (cap) {
+		ks_emit_call(s, c, cap, vec);
+	} else {
+		ks_count(KS_SEEN_SKIPPED, n);
+		if (s->opened)
+			s->pending[dir] |= KS_F_SKIPPED;
 	}
 	s->bytes[dir] += n;
-	if (call->kind == KS_BUF_NONE) {
-		ks_count(KS_DROP_kernel_buffer, n);
-		ks_emit_hole(&m, n);
-		return;
-	}
-	if (n > cap && cap < cfg.call_cap) {
-		ks_copy(&m, call, cap, vec);
-		ks_skipped(s, dir, n - cap);
-		return;
-	}
-	if (n > cap) {
-		ks_count(KS_DROP_clipped, n - cap);
-		m.flags |= KS_F_CLIPPED;
-	}
-	ks_copy(&m, call, n < cap ? n : cap, vec);
 }

@@ -31,15 +31,6 @@ extern void bpf_preempt_enable(void) __weak __ksym;
 	}                                                                                                            \
 	static __always_inline void name##_body(struct pt_regs *ctx)
 
-enum ks_func {
-	KS_SSL_READ = 1,
-	KS_SSL_WRITE,
-	KS_SSL_READ_EX,
-	KS_SSL_WRITE_EX,
-	KS_SSL_WRITE_EX2,
-	KS_SSL_DO_HANDSHAKE,
-};
-
 /* x86: `ret` has popped the return address, which the call had pushed; elsewhere it lives in a register. */
 #if defined(__TARGET_ARCH_x86)
 #define KS_RET_POP 8
@@ -51,7 +42,7 @@ enum ks_func {
  * Stacks grow down: a call nested in the kept one starts below it. One that starts at or above it is a tail call of it,
  * which returns in its place, or finds the rest of a call that was left by longjmp() or exit: either way it replaces it.
  */
-static __always_inline void ks_tls_enter(struct pt_regs *ctx, __u8 func, __u64 buf, __u64 ret)
+static __always_inline void ks_tls_enter(struct pt_regs *ctx, __u8 dir, __u8 kind, __u64 ret)
 {
 	__u64 key = bpf_get_current_pid_tgid();
 	struct ks_call call = {}, *outer;
@@ -62,76 +53,49 @@ static __always_inline void ks_tls_enter(struct pt_regs *ctx, __u8 func, __u64 b
 	if (outer && PT_REGS_SP(ctx) < outer->sp)
 		return;
 	call.owner = PT_REGS_PARM1(ctx);
-	call.buf = buf;
+	call.buf = PT_REGS_PARM2(ctx);
 	call.ret = ret;
 	call.sp = PT_REGS_SP(ctx);
 	call.enter_ns = bpf_ktime_get_ns();
-	call.kind = KS_BUF_USER;
-	call.func = func;
-	call.dir = func == KS_SSL_READ || func == KS_SSL_READ_EX ? KS_IN : KS_OUT;
+	call.kind = kind;
+	call.dir = dir;
 	if (bpf_map_update_elem(&ks_calls, &key, &call, BPF_ANY))
 		ks_count(KS_DROP_calls_full, 1);
 }
 
-/* The kept call if this is its return, else NULL. The caller deletes it. */
-static __always_inline struct ks_call *ks_tls_kept(struct pt_regs *ctx, __u64 key, __u8 func)
-{
-	struct ks_call *call = bpf_map_lookup_elem(&ks_calls, &key);
-
-	if (!call || call->func != func || call->sp + KS_RET_POP != PT_REGS_SP(ctx))
-		return NULL;
-	return call;
-}
-
-static __always_inline void ks_tls_done(struct ks_call *call, int ret)
-{
-	struct ks_stream *s;
-	__u64 n = ret;
-
-	if (ret <= 0 || (call->ret && bpf_probe_read_user(&n, sizeof(n), (void *)call->ret)))
-		return;
-	if (!n || n > 0x7fffffff) /* no call moves more: records and buffers are counted in int */
-		return;
-	s = ks_tls_get(call->owner);
-	if (s)
-		ks_moved(s, call, n, ks_head_of(ks_first_word(call, n, KS_BUF_USER)), KS_BUF_USER);
-}
-
-static __always_inline void ks_tls_return(struct pt_regs *ctx, __u8 func)
-{
-	__u64 key = bpf_get_current_pid_tgid();
-	struct ks_call *call = ks_tls_kept(ctx, key, func);
-
-	if (!call)
-		return;
-	ks_tls_done(call, (int)PT_REGS_RC(ctx));
-	bpf_map_delete_elem(&ks_calls, &key);
-}
-
-#define KS_PAIR(fn, func, ret_arg)                                                                                   \
-	KS_UPROBE("?uprobe", tls_##fn##_in)                                                                          \
-	{                                                                                                            \
-		ks_tls_enter(ctx, func, PT_REGS_PARM2(ctx), ret_arg);                                                \
-	}                                                                                                            \
-	KS_UPROBE("?uretprobe", tls_##fn##_out)                                                                      \
-	{                                                                                                            \
-		ks_tls_return(ctx, func);                                                                            \
-	}
-
-/* int SSL_read(SSL *, void *, int); int SSL_read_ex(SSL *, void *, size_t, size_t *);
+/* int SSL_read(SSL *, void *, int), int SSL_read_ex(SSL *, void *, size_t, size_t *),
  * int SSL_write_ex2(SSL *, const void *, size_t, uint64_t flags, size_t *) since OpenSSL 3.3 */
-KS_PAIR(read, KS_SSL_READ, 0)
-KS_PAIR(write, KS_SSL_WRITE, 0)
-KS_PAIR(read_ex, KS_SSL_READ_EX, PT_REGS_PARM4(ctx))
-KS_PAIR(write_ex, KS_SSL_WRITE_EX, PT_REGS_PARM4(ctx))
-KS_PAIR(write_ex2, KS_SSL_WRITE_EX2, PT_REGS_PARM5(ctx))
+KS_UPROBE("?uprobe", tls_read_in)
+{
+	ks_tls_enter(ctx, KS_IN, KS_BUF_USER, 0);
+}
+
+KS_UPROBE("?uprobe", tls_write_in)
+{
+	ks_tls_enter(ctx, KS_OUT, KS_BUF_USER, 0);
+}
+
+KS_UPROBE("?uprobe", tls_read_ex_in)
+{
+	ks_tls_enter(ctx, KS_IN, KS_BUF_USER, PT_REGS_PARM4(ctx));
+}
+
+KS_UPROBE("?uprobe", tls_write_ex_in)
+{
+	ks_tls_enter(ctx, KS_OUT, KS_BUF_USER, PT_REGS_PARM4(ctx));
+}
+
+KS_UPROBE("?uprobe", tls_write_ex2_in)
+{
+	ks_tls_enter(ctx, KS_OUT, KS_BUF_USER, PT_REGS_PARM5(ctx));
+}
 
 /* SSL_connect() and SSL_accept() end here too. Called again and again on a non-blocking socket. */
 KS_UPROBE("?uprobe", tls_handshake_in)
 {
 	struct ks_stream *s;
 
-	ks_tls_enter(ctx, KS_SSL_DO_HANDSHAKE, 0, 0);
+	ks_tls_enter(ctx, KS_OUT, KS_BUF_NONE, 0);
 	if (!ks_watched(ks_tgid()))
 		return;
 	s = ks_tls_get(PT_REGS_PARM1(ctx));
@@ -142,25 +106,41 @@ KS_UPROBE("?uprobe", tls_handshake_in)
 		s->born = 1;
 }
 
-KS_UPROBE("?uretprobe", tls_handshake_out)
+static __always_inline void ks_handshake_done(struct ks_stream *s)
 {
-	__u64 key = bpf_get_current_pid_tgid();
-	struct ks_call *call = ks_tls_kept(ctx, key, KS_SSL_DO_HANDSHAKE);
-	struct ks_stream *s;
-	__u64 handle;
-
-	if (!call)
-		return;
-	handle = call->owner;
-	bpf_map_delete_elem(&ks_calls, &key);
-	if ((int)PT_REGS_RC(ctx) != 1)
-		return;
-	s = ks_tls_get(handle);
-	if (!s || s->hs_end_ns || !s->hs_start_ns)
+	if (s->hs_end_ns || !s->hs_start_ns)
 		return;
 	s->hs_end_ns = bpf_ktime_get_ns();
 	if (s->opened)
 		ks_emit_stream(s, KS_EV_BIND, 0);
+}
+
+static __always_inline void ks_tls_done(struct ks_call *call, int ret)
+{
+	struct ks_stream *s;
+	__u64 n = ret;
+
+	if (ret <= 0 || (call->ret && bpf_probe_read_user(&n, sizeof(n), (void *)call->ret)))
+		return;
+	s = ks_tls_get(call->owner);
+	if (!s)
+		return;
+	if (call->kind == KS_BUF_NONE)
+		ks_handshake_done(s);
+	else if (n && n <= 0x7fffffff) /* no call moves more: SSL_read() counts in int, a record is 16 KiB */
+		ks_moved(s, call, n, ks_head_of(ks_first_word(call, n, KS_BUF_USER)), KS_BUF_USER);
+}
+
+/* The return of them all. The stack pointer says whose return it is; a nested call's is lower. */
+KS_UPROBE("?uretprobe", tls_out)
+{
+	__u64 key = bpf_get_current_pid_tgid();
+	struct ks_call *call = bpf_map_lookup_elem(&ks_calls, &key);
+
+	if (!call || call->sp + KS_RET_POP != PT_REGS_SP(ctx))
+		return;
+	ks_tls_done(call, (int)PT_REGS_RC(ctx));
+	bpf_map_delete_elem(&ks_calls, &key);
 }
 
 KS_UPROBE("?uprobe", tls_set_fd_in)

@@ -13,7 +13,7 @@ struct probe_link {
 	size_t cnt;
 };
 
-/* One row a function: its programs at entry and at return (NULL: not needed), and whether it moves bytes. */
+/* The program at the entry of a function, whether it has one at the return, and whether it moves bytes. */
 struct tls_progs {
 	struct bpf_program *in, *out;
 	bool moves;
@@ -23,17 +23,17 @@ static struct tls_progs progs_of(const struct kernspan_bpf *skel, enum tls_func 
 {
 	switch (func) {
 	case TLS_SSL_READ:
-		return (struct tls_progs){ skel->progs.tls_read_in, skel->progs.tls_read_out, true };
+		return (struct tls_progs){ skel->progs.tls_read_in, skel->progs.tls_out, true };
 	case TLS_SSL_WRITE:
-		return (struct tls_progs){ skel->progs.tls_write_in, skel->progs.tls_write_out, true };
+		return (struct tls_progs){ skel->progs.tls_write_in, skel->progs.tls_out, true };
 	case TLS_SSL_READ_EX:
-		return (struct tls_progs){ skel->progs.tls_read_ex_in, skel->progs.tls_read_ex_out, true };
+		return (struct tls_progs){ skel->progs.tls_read_ex_in, skel->progs.tls_out, true };
 	case TLS_SSL_WRITE_EX:
-		return (struct tls_progs){ skel->progs.tls_write_ex_in, skel->progs.tls_write_ex_out, true };
+		return (struct tls_progs){ skel->progs.tls_write_ex_in, skel->progs.tls_out, true };
 	case TLS_SSL_WRITE_EX2:
-		return (struct tls_progs){ skel->progs.tls_write_ex2_in, skel->progs.tls_write_ex2_out, true };
+		return (struct tls_progs){ skel->progs.tls_write_ex2_in, skel->progs.tls_out, true };
 	case TLS_SSL_DO_HANDSHAKE:
-		return (struct tls_progs){ skel->progs.tls_handshake_in, skel->progs.tls_handshake_out, false };
+		return (struct tls_progs){ skel->progs.tls_handshake_in, skel->progs.tls_out, false };
 	case TLS_SSL_SET_FD:
 		return (struct tls_progs){ skel->progs.tls_set_fd_in, NULL, false };
 	case TLS_SSL_FREE:
