@@ -66,7 +66,6 @@ UNITS    := $(patsubst %.c,$(B)/%,$(foreach m,$(M),$(wildcard tests/unit/$m/*_te
 FUZZERS  := $(patsubst tests/fuzz/%_fuzz.c,%,$(wildcard tests/fuzz/*_fuzz.c))
 CORPORA  := $(FUZZERS:%=$(B)/tests/corpus/%)
 PROGS    := $(patsubst %.c,$(B)/%,$(wildcard tests/e2e/*/*.c tests/bench/*.c) $(filter-out %_test.c,$(wildcard tests/bpf/*.c)))
-uses      = $(patsubst %.c,$(B)/obj/%.o,$(shell grep -l '$1' $(SRC) $(MAIN) /dev/null))
 
 # --- build -----------------------------------------------------------------------------------------------------------
 build: $(LIB) $(BIN) $(SKEL)
@@ -99,8 +98,9 @@ $(O)/kernspan.bpf.o: $(BPF_OBJ) $(O)/.flags-bpf
 $(O)/kernspan.skel.h: $(O)/kernspan.bpf.o
 	$(call say,SKEL,$@)$(BPFTOOL) gen skeleton $< name kernspan_bpf > $@
 
-$(call uses,kernspan.skel.h): $(SKEL)
-$(call uses,KS_VERSION): $(B)/.version
+# The modules that speak to the kernel side, by any of their files.
+$(filter $(addprefix $(B)/obj/,$(addsuffix %,$(sort $(dir $(shell grep -l 'kernspan.skel.h' agent/*/*.[ch]))))),$(OBJ) $(MAIN_OBJ)): $(SKEL)
+$(patsubst %.c,$(B)/obj/%.o,$(shell grep -l KS_VERSION $(SRC) $(MAIN) /dev/null)): $(B)/.version
 $(B)/obj/%.o: %.c $(B)/.flags | $(B)/.version $(O)/.deps-build
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) $(CPPFLAGS) -DKS_VERSION='"$(file < $(B)/.version)"' $(CFLAGS) -MMD -MP -c $< -o $@
