@@ -14,6 +14,8 @@
 
 #define PROBE_LINK_CNT 64
 
+struct btf;
+
 struct probe {
 	struct kernspan_bpf *skel;
 	struct bpf_link *links[PROBE_LINK_CNT];
@@ -28,6 +30,9 @@ struct probe {
  * and `why` holds the kernel's or the verifier's last word. FAMILY_SOCKET_CNT: no socket family. */
 int object_load(struct probe *p, enum probe_family family, const struct probe_cfg *cfg, char *why, size_t why_len);
 void object_unload(struct probe *p);
+
+/* The running kernel's types; NULL: none. The caller frees. */
+struct btf *object_btf(void);
 
 /* Rows of families.c. */
 const char *family_name(enum probe_family family);

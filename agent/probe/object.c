@@ -30,7 +30,7 @@ static void keep_last_line(char *text)
 			best = line;
 	}
 	if (best)
-		snprintf(last_word, sizeof(last_word), "%s", best);
+		snprintf(last_word, sizeof(last_word), "%s", strncmp(best, "libbpf: ", 8) ? best : best + 8);
 }
 
 static int on_print(enum libbpf_print_level level, const char *fmt, va_list args)
@@ -53,10 +53,23 @@ static int on_print(enum libbpf_print_level level, const char *fmt, va_list args
 	return 0;
 }
 
+/* KERNSPAN_BTF names the types of a kernel that does not carry them (BTFHub); the same variable as `doctor`'s. */
+static const char *btf_path(void)
+{
+	const char *path = getenv("KERNSPAN_BTF");
+
+	return path && *path ? path : NULL;
+}
+
+struct btf *object_btf(void)
+{
+	return btf_path() ? btf__parse(btf_path(), NULL) : btf__load_vmlinux_btf();
+}
+
 /* Parameters of tcp_recvmsg(): 6 until 5.18, 5 since 5.19 dropped `nonblock`; asked of the kernel's own types. */
 static unsigned int count_recvmsg_args(void)
 {
-	struct btf *btf = btf__load_vmlinux_btf();
+	struct btf *btf = object_btf();
 	const struct btf_type *t;
 	unsigned int cnt = 5;
 	int id;
@@ -73,10 +86,11 @@ static unsigned int count_recvmsg_args(void)
 
 static int open_object(struct probe *p, enum probe_family family, const struct probe_cfg *cfg)
 {
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .btf_custom_path = btf_path());
 	struct bpf_program *prog;
 	int err;
 
-	p->skel = kernspan_bpf__open();
+	p->skel = kernspan_bpf__open_opts(&opts);
 	if (!p->skel)
 		return -errno;
 	p->skel->rodata->cfg = cfg->bpf;
