@@ -70,7 +70,7 @@ static int64_t http_date(struct slice s)
 	const char *at;
 	int end = 0;
 
-	if (s.len >= sizeof(text))
+	if (!s.len || s.len >= sizeof(text))
 		return 0;
 	memcpy(text, s.ptr, s.len);
 	text[s.len] = 0;
