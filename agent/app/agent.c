@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The unprivileged process: start (still privileged, no captured byte seen yet), sandbox, then one loop thread that owns
- * the ring, the pipeline and the recorder. Exporters have their own threads, started inside the sandbox.
+ * The unprivileged process: start (still privileged, no captured byte seen yet), sandbox, then one loop thread that
+ * owns the ring, the pipeline and the recorder. Exporters have their own threads, started inside the sandbox.
  */
 #include "app/agent.h"
 
@@ -28,14 +28,14 @@
 #include "base/log.h"
 #include "base/loop.h"
 
-#define TURN_EVENTS 4096	    /* records of one turn; then the other work gets its turn */
-#define TURN_IDENTS 256
-#define POLL_BUSY_MS 10		    /* the kernel does not wake us below KS_WAKE_BYTES: look this often, */
-#define POLL_IDLE_MS 100	    /* and this often when nothing came for a while */
-#define IDLE_AFTER_NS 2000000000ull
-#define TICK_NS 100000000ull
-#define DRAIN_NS 2000000000ull	    /* at a stop, for what the ring still holds */
-#define CLOSE_NS 5000000000ull	    /* and for what the exporters still hold */
+#define TURN_EVENTS    4096 /* records of one turn; then the other work gets its turn */
+#define TURN_IDENTS    256
+#define POLL_BUSY_MS   10  /* the kernel does not wake us below KS_WAKE_BYTES: look this often, */
+#define POLL_IDLE_MS   100 /* and this often when nothing came for a while */
+#define IDLE_AFTER_NS  2000000000ull
+#define TICK_NS	       100000000ull
+#define DRAIN_NS       2000000000ull /* at a stop, for what the ring still holds */
+#define CLOSE_NS       5000000000ull /* and for what the exporters still hold */
 #define RESOLVE_WAIT_S 10
 
 struct agent {
@@ -71,7 +71,8 @@ static int on_record(void *ctx, void *data, size_t len)
 }
 
 /* Called on an exporter's thread. The warden knows the host: it is the configured one, whatever is asked for here. */
-static int resolve(void *ctx, const char *host, uint16_t port, struct sockaddr_storage *out, size_t n)
+static int resolve(void *ctx, const char *host, uint16_t port, struct sockaddr_storage *out,
+		   size_t n)
 {
 	struct agent *a = ctx;
 	struct timespec until;
@@ -167,7 +168,8 @@ static void tick(struct agent *a, bool backlog)
 		return;
 	a->last_tick_ns = mono;
 	/* with records waiting, pipeline time must not run ahead of them */
-	uint64_t at = backlog && a->last_event_ns && a->last_event_ns < mono ? a->last_event_ns : mono;
+	uint64_t at =
+		backlog && a->last_event_ns && a->last_event_ns < mono ? a->last_event_ns : mono;
 	pipeline_tick(a->pipeline, at, wall - (mono - at));
 	if (a->recorder)
 		recorder_flush(a->recorder);
@@ -259,8 +261,12 @@ static int start_loop(struct agent *a)
 static int start_outside(struct agent *a, char *why, size_t len)
 {
 	const struct agent_cfg *cfg = a->cfg;
-	struct outputs_cfg oc = { .output = cfg->output, .otlp = cfg->otlp, .otlp_endpoint = cfg->config->otlp_endpoint,
-				  .version = cfg->head.version, .resolve = resolve, .resolve_ctx = a };
+	struct outputs_cfg oc = { .output = cfg->output,
+				  .otlp = cfg->otlp,
+				  .otlp_endpoint = cfg->config->otlp_endpoint,
+				  .version = cfg->head.version,
+				  .resolve = resolve,
+				  .resolve_ctx = a };
 	int err;
 
 	a->ring = ring_buffer__new(cfg->ring_fd, on_record, a, NULL);
@@ -287,8 +293,13 @@ static int enter(struct agent *a, char *why, size_t len)
 
 	if (cfg->record_fd >= 0)
 		fds[n++] = cfg->record_fd;
-	struct sandbox_cfg sc = { .uid = cfg->uid, .gid = cfg->gid, .root_fd = cfg->root_fd, .fds = fds,
-				  .fd_cnt = (size_t)n, .network = cfg->otlp, .files = cfg->store,
+	struct sandbox_cfg sc = { .uid = cfg->uid,
+				  .gid = cfg->gid,
+				  .root_fd = cfg->root_fd,
+				  .fds = fds,
+				  .fd_cnt = (size_t)n,
+				  .network = cfg->otlp,
+				  .files = cfg->store,
 				  .kill = cfg->config->seccomp_kill };
 	int err = sandbox_enter(&sc, &step);
 	if (err)
@@ -298,8 +309,11 @@ static int enter(struct agent *a, char *why, size_t len)
 
 static int start_inside(struct agent *a, char *why, size_t len)
 {
-	struct pipeline_cfg pc = { .head = &a->cfg->head, .recorder = a->recorder, .verdicts = a->cfg->verdicts,
-				   .sink = { outputs_sink(a->outputs) }, .sink_cnt = 1 };
+	struct pipeline_cfg pc = { .head = &a->cfg->head,
+				   .recorder = a->recorder,
+				   .verdicts = a->cfg->verdicts,
+				   .sink = { outputs_sink(a->outputs) },
+				   .sink_cnt = 1 };
 	int err = outputs_start(a->outputs, a->cfg->store ? "/" : NULL, why, len);
 
 	if (err)
@@ -324,7 +338,9 @@ int agent_run(const struct agent_cfg *cfg)
 	struct agent *a = &agent;
 	char why[256] = "";
 
-	*a = (struct agent){ .cfg = cfg, .shared = cfg->shared, .resolve_lock = PTHREAD_MUTEX_INITIALIZER,
+	*a = (struct agent){ .cfg = cfg,
+			     .shared = cfg->shared,
+			     .resolve_lock = PTHREAD_MUTEX_INITIALIZER,
 			     .resolve_done = PTHREAD_COND_INITIALIZER };
 	drop_use(cfg->shared->drops);
 	int err = start_outside(a, why, sizeof(why)) ?: enter(a, why, sizeof(why));
@@ -344,7 +360,11 @@ int agent_run(const struct agent_cfg *cfg)
 
 int agent_selftest(const struct agent_cfg *cfg, pid_t other)
 {
-	struct sandbox_cfg sc = { .uid = cfg->uid, .gid = cfg->gid, .root_fd = cfg->root_fd, .network = true, .files = true };
+	struct sandbox_cfg sc = { .uid = cfg->uid,
+				  .gid = cfg->gid,
+				  .root_fd = cfg->root_fd,
+				  .network = true,
+				  .files = true };
 	const char *step = "";
 	int err = sandbox_enter(&sc, &step);
 

@@ -15,16 +15,21 @@
 
 const struct cap_row cap_rows[] = {
 	{ CAP_BPF, CAP_SYS_ADMIN, "CAP_BPF", "load programs and maps", true },
-	{ CAP_PERFMON, CAP_SYS_ADMIN, "CAP_PERFMON", "attach probes, read kernel memory from them", true },
-	{ CAP_SYS_PTRACE, -1, "CAP_SYS_PTRACE", "read /proc/PID/maps, exe and root of other users", true },
-	{ CAP_DAC_READ_SEARCH, CAP_DAC_OVERRIDE, "CAP_DAC_READ_SEARCH", "read libraries of other users", true },
+	{ CAP_PERFMON, CAP_SYS_ADMIN, "CAP_PERFMON", "attach probes, read kernel memory from them",
+	  true },
+	{ CAP_SYS_PTRACE, -1, "CAP_SYS_PTRACE", "read /proc/PID/maps, exe and root of other users",
+	  true },
+	{ CAP_DAC_READ_SEARCH, CAP_DAC_OVERRIDE, "CAP_DAC_READ_SEARCH",
+	  "read libraries of other users", true },
 	{ CAP_SETUID, -1, "CAP_SETUID", "become the unprivileged user", true },
 	{ CAP_SETGID, -1, "CAP_SETGID", "become the unprivileged user", true },
-	{ CAP_SYS_CHROOT, -1, "CAP_SYS_CHROOT", "shut the parsing process into an empty directory", true },
+	{ CAP_SYS_CHROOT, -1, "CAP_SYS_CHROOT", "shut the parsing process into an empty directory",
+	  true },
 	{ CAP_KILL, -1, "CAP_KILL", "end the parsing process", false },
 	{ CAP_CHOWN, -1, "CAP_CHOWN", "give the store to the unprivileged user", false },
 	{ CAP_SETPCAP, -1, "CAP_SETPCAP", "empty the bounding set of the parsing process", false },
-	{ CAP_SYS_RESOURCE, -1, "CAP_SYS_RESOURCE", "raise the limit of locked memory (kernels before 5.11)", false },
+	{ CAP_SYS_RESOURCE, -1, "CAP_SYS_RESOURCE",
+	  "raise the limit of locked memory (kernels before 5.11)", false },
 };
 const size_t cap_row_cnt = sizeof(cap_rows) / sizeof(*cap_rows);
 
@@ -52,7 +57,8 @@ int caps_missing(char *out, size_t len)
 		if (!cap_rows[i].needed || cap_have(&cap_rows[i]))
 			continue;
 		if (n < len)
-			n += (size_t)snprintf(out + n, len - n, "%s%s", cnt ? ", " : "", cap_rows[i].name);
+			n += (size_t)snprintf(out + n, len - n, "%s%s", cnt ? ", " : "",
+					      cap_rows[i].name);
 		cnt++;
 	}
 	return cnt;

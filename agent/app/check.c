@@ -11,8 +11,9 @@ static bool ends(const char *s, size_t cap)
 
 static bool data_ok(const struct ks_ev_data *d)
 {
-	return d->cap_len <= KS_CHUNK_CAP && d->h.len >= sizeof(*d) && d->h.len - sizeof(*d) >= d->cap_len &&
-	       d->dir < KS_DIR_CNT && d->cap_len <= d->call_len;
+	return d->cap_len <= KS_CHUNK_CAP && d->h.len >= sizeof(*d) &&
+	       d->h.len - sizeof(*d) >= d->cap_len && d->dir < KS_DIR_CNT &&
+	       d->cap_len <= d->call_len;
 }
 
 static bool ident_ok(const struct ks_ev_ident *i)
@@ -23,11 +24,13 @@ static bool ident_ok(const struct ks_ev_ident *i)
 
 bool event_ok(const struct ks_hdr *ev, size_t have)
 {
-	if (have < sizeof(*ev) || ev->len < sizeof(*ev) || ev->len > have || ev->len > EVENT_LEN_MAX)
+	if (have < sizeof(*ev) || ev->len < sizeof(*ev) || ev->len > have ||
+	    ev->len > EVENT_LEN_MAX)
 		return false;
 	switch ((enum ks_event_kind)ev->kind) {
 	case KS_EV_DATA:
-		return ev->len >= sizeof(struct ks_ev_data) && data_ok((const struct ks_ev_data *)ev);
+		return ev->len >= sizeof(struct ks_ev_data) &&
+		       data_ok((const struct ks_ev_data *)ev);
 	case KS_EV_OPEN:
 	case KS_EV_BIND:
 	case KS_EV_CLOSE:
@@ -35,7 +38,8 @@ bool event_ok(const struct ks_hdr *ev, size_t have)
 	case KS_EV_EXIT:
 		return ev->len == sizeof(struct ks_ev_proc);
 	case KS_EV_IDENT:
-		return ev->len == sizeof(struct ks_ev_ident) && ident_ok((const struct ks_ev_ident *)ev);
+		return ev->len == sizeof(struct ks_ev_ident) &&
+		       ident_ok((const struct ks_ev_ident *)ev);
 	case KS_EV_TICK:
 		return ev->len == sizeof(struct ks_ev_tick);
 	default:

@@ -39,7 +39,8 @@ static void put_json(struct buf *b, const char *key, const char *value)
 	buf_printf(b, "\"");
 }
 
-static void report(struct doctor *d, enum state state, const char *group, const char *name, const char *text)
+static void report(struct doctor *d, enum state state, const char *group, const char *name,
+		   const char *text)
 {
 	static const char *const words[] = { "ok", "warn", "missing" };
 
@@ -110,23 +111,29 @@ static void check_settings(struct doctor *d)
 		snprintf(text, sizeof(text), "%s %s", u.release, u.machine);
 		report(d, STATE_OK, "kernel", "release", text);
 	}
-	if (read_line("/proc/sys/kernel/perf_event_paranoid", line, sizeof(line)))
-		report(d, atoi(line) > 2 ? STATE_WARN : STATE_OK, "kernel", "perf_event_paranoid",
-		       atoi(line) > 2 ? "above 2: uprobes need CAP_PERFMON or CAP_SYS_ADMIN" : line);
+	if (read_line("/proc/sys/kernel/perf_event_paranoid", line, sizeof(line))) {
+		bool strict = strtol(line, NULL, 10) > 2;
+		report(d, strict ? STATE_WARN : STATE_OK, "kernel", "perf_event_paranoid",
+		       strict ? "above 2: uprobes need CAP_PERFMON or CAP_SYS_ADMIN" : line);
+	}
 	if (read_line("/sys/kernel/security/lockdown", line, sizeof(line))) {
 		bool closed = strstr(line, "[confidentiality]") != NULL;
 		report(d, closed ? STATE_MISSING : STATE_OK, "kernel", "lockdown",
-		       closed ? "confidentiality mode forbids reading memory from BPF; boot with lockdown=integrity" : line);
+		       closed ? "confidentiality mode forbids reading memory from BPF; boot with lockdown=integrity"
+			      : line);
 		d->no_kernel |= closed;
 	} else {
 		report(d, STATE_OK, "kernel", "lockdown", "not readable, or not built in");
 	}
 	if (getrlimit(RLIMIT_MEMLOCK, &lock) == 0)
-		report(d, lock.rlim_cur == RLIM_INFINITY ? STATE_OK : STATE_WARN, "kernel", "locked memory",
-		       lock.rlim_cur == RLIM_INFINITY ? "unlimited" :
-			       "limited: matters before kernel 5.11 only (ulimit -l unlimited)");
+		report(d, lock.rlim_cur == RLIM_INFINITY ? STATE_OK : STATE_WARN, "kernel",
+		       "locked memory",
+		       lock.rlim_cur == RLIM_INFINITY
+			       ? "unlimited"
+			       : "limited: matters before kernel 5.11 only (ulimit -l unlimited)");
 	report(d, STATE_OK, "kernel", "cgroups",
-	       access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0 ? "version 2" : "version 1 or mixed");
+	       access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0 ? "version 2"
+								      : "version 1 or mixed");
 }
 
 static void check_user(struct doctor *d)
@@ -141,7 +148,8 @@ static void check_user(struct doctor *d)
 		report(d, STATE_WARN, "run", "unprivileged user",
 		       "nobody; make one of its own: useradd --system --shell /usr/sbin/nologin kernspan");
 	} else {
-		snprintf(text, sizeof(text), "there is no user %s: useradd --system %s", name, name);
+		snprintf(text, sizeof(text), "there is no user %s: useradd --system %s", name,
+			 name);
 		report(d, STATE_MISSING, "run", "unprivileged user", text);
 	}
 }
@@ -160,11 +168,13 @@ static void check_store(struct doctor *d)
 	if (slash && slash != parent)
 		*slash = 0;
 	if (stat(d->c->store, &st) == 0)
-		snprintf(text, sizeof(text), "%s%s", d->c->store, S_ISDIR(st.st_mode) ? "" : " is not a directory");
+		snprintf(text, sizeof(text), "%s%s", d->c->store,
+			 S_ISDIR(st.st_mode) ? "" : " is not a directory");
 	else if (access(parent, W_OK) == 0)
 		snprintf(text, sizeof(text), "%s will be made", d->c->store);
 	else
-		snprintf(text, sizeof(text), "%s cannot be made: %s; name another with --store, or --store=none",
+		snprintf(text, sizeof(text),
+			 "%s cannot be made: %s; name another with --store, or --store=none",
 			 d->c->store, strerror(errno));
 	bool bad = strstr(text, " cannot be made") || strstr(text, " is not a directory");
 	report(d, bad ? STATE_WARN : STATE_OK, "run", "store", text);
@@ -179,15 +189,16 @@ static void on_probe(void *ctx, const char *name, int err, const char *advice)
 		report(d, STATE_OK, "probe", name, advice ? advice : "");
 		return;
 	}
-	snprintf(text, sizeof(text), "%s%s%s", strerror(-err), advice && *advice ? ": " : "", advice ? advice : "");
+	snprintf(text, sizeof(text), "%s%s%s", strerror(-err), advice && *advice ? ": " : "",
+		 advice ? advice : "");
 	report(d, STATE_WARN, "probe", name, text);
 }
 
 static int verdict(struct doctor *d)
 {
-	const char *text = d->no_privilege ? "kernspan lacks privilege here" :
-			   d->no_kernel	   ? "this kernel is not supported" :
-					     "kernspan can run here";
+	const char *text = d->no_privilege ? "kernspan lacks privilege here"
+			   : d->no_kernel  ? "this kernel is not supported"
+					   : "kernspan can run here";
 
 	if (d->json)
 		buf_printf(&d->out, "],\"verdict\":\"%s\"}\n", text);
@@ -199,8 +210,11 @@ static int verdict(struct doctor *d)
 /* Whether the kernel side loads at all: the one question that decides. */
 static void check_load(struct doctor *d)
 {
-	struct probe_cfg pc = { .ring_bytes = 1024 * 1024, .family = "auto",
-				.bpf = { .watch = KS_WATCH_LISTED, .wake_bytes = KS_WAKE_BYTES, .call_cap = KS_CALL_CAP } };
+	struct probe_cfg pc = { .ring_bytes = 1024 * 1024,
+				.family = "auto",
+				.bpf = { .watch = KS_WATCH_LISTED,
+					 .wake_bytes = KS_WAKE_BYTES,
+					 .call_cap = KS_CALL_CAP } };
 	struct probe *p = NULL;
 	char why[512] = "";
 

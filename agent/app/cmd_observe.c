@@ -40,8 +40,12 @@ static int print_spans(struct config *c, struct query *q)
 	enum config_output output = output_of(c);
 	struct query_print print = { .out = stdout, .color = color_wanted() };
 	struct query_filter filter = {
-		.last = c->last, .model = or_null(c->model), .provider = or_null(c->provider),
-		.service = or_null(c->service), .status = or_null(c->status), .min_duration_ns = c->slower_ms * 1000000,
+		.last = c->last,
+		.model = or_null(c->model),
+		.provider = or_null(c->provider),
+		.service = or_null(c->service),
+		.status = or_null(c->status),
+		.min_duration_ns = c->slower_ms * 1000000,
 		.pid = c->pid.cnt ? (uint32_t)c->pid.at[0] : 0,
 		.since_ns = c->since ? clock_ns(CLOCK_REALTIME) - c->since * 1000000000 : 0,
 	};
@@ -49,10 +53,11 @@ static int print_spans(struct config *c, struct query *q)
 	int err;
 
 	do {
-		err = query_run(q, &filter, &after, output == OUT_TABLE ? query_print_table : query_print_json, &print);
+		err = query_run(q, &filter, &after,
+				output == OUT_TABLE ? query_print_table : query_print_json, &print);
 		if (fflush(stdout) == EOF || ferror(stdout))
 			return EXIT_OK; /* the reader has left */
-		filter.last = 0; /* what follows is not cut */
+		filter.last = 0;	/* what follows is not cut */
 		if (c->follow && !err)
 			usleep(FOLLOW_MS * 1000);
 	} while (c->follow && !err && !interrupted);

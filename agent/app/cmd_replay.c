@@ -56,8 +56,9 @@ static int open_recording(struct replay *r, const struct config *c, const char *
 	int err = recording_init(&r->recording, r->mem, r->len);
 	if (err) {
 		log_err("replay", "%s: %s", path,
-			err == -EPROTO ? "a recording of another version or machine" :
-			err == -ENODATA ? "the recording ends inside its head" : "not a recording");
+			err == -EPROTO	  ? "a recording of another version or machine"
+			: err == -ENODATA ? "the recording ends inside its head"
+					  : "not a recording");
 		return EXIT_RUNTIME;
 	}
 	r->head = *r->recording.head;
@@ -89,7 +90,9 @@ static int play(struct replay *r, const struct config *c, struct pipeline *p, st
 
 static int replay(struct replay *r, const struct config *c)
 {
-	struct outputs_cfg oc = { .output = output_of(c), .replay = true, .version = r->head.version };
+	struct outputs_cfg oc = { .output = output_of(c),
+				  .replay = true,
+				  .version = r->head.version };
 	struct outputs *o = NULL;
 	struct pipeline *p = NULL;
 	char why[256] = "";
@@ -109,7 +112,8 @@ static int replay(struct replay *r, const struct config *c)
 	pipeline_free(p);
 	outputs_free(o, 0);
 	if (drop_get(KS_DROP_output_failed))
-		log_warn("replay", "%" PRIu64 " spans could not be written", drop_get(KS_DROP_output_failed));
+		log_warn("replay", "%" PRIu64 " spans could not be written",
+			 drop_get(KS_DROP_output_failed));
 	return code;
 }
 

@@ -78,12 +78,18 @@ static int open_recording(struct agent_cfg *a, const char *path, bool redact)
 		log_err("record", "cannot write %s: %s", path, strerror(errno));
 		return EXIT_RUNTIME;
 	}
-	if (uid && gid && fchown(a->record_fd, (uid_t)atoi(uid), (gid_t)atoi(gid)) < 0)
+	if (uid && gid &&
+	    fchown(a->record_fd, (uid_t)strtoul(uid, NULL, 10), (gid_t)strtoul(gid, NULL, 10)) < 0)
 		log_warn("record", "%s belongs to root: %s", path, strerror(errno));
 	if (!redact)
-		log_warn("record", "%s will hold prompts, answers and credentials as sent; consider --redact", path);
+		log_warn("record",
+			 "%s will hold prompts, answers and credentials as sent; consider --redact",
+			 path);
 	else
-		log_info("record", "%s will hold masked text; keys of JSON, names of models and tools, and paths stay", path);
+		log_info(
+			"record",
+			"%s will hold masked text; keys of JSON, names of models and tools, and paths stay",
+			path);
 	return EXIT_OK;
 }
 
@@ -91,7 +97,9 @@ static int fill_head(const struct config *c, struct record_head *h)
 {
 	const char *resource = getenv("OTEL_RESOURCE_ATTRIBUTES");
 
-	*h = (struct record_head){ .magic = RECORD_MAGIC, .abi = KS_EVENT_ABI, .head_len = sizeof(*h),
+	*h = (struct record_head){ .magic = RECORD_MAGIC,
+				   .abi = KS_EVENT_ABI,
+				   .head_len = sizeof(*h),
 				   .flags = c->redact ? RECORD_REDACTED : 0 };
 	if (c->seed)
 		memcpy(h->seed, &c->seed, sizeof(c->seed));
@@ -101,7 +109,8 @@ static int fill_head(const struct config *c, struct record_head *h)
 	if (gethostname(h->host, sizeof(h->host) - 1) < 0)
 		h->host[0] = 0;
 	if (resource && strlen(resource) >= sizeof(h->resource)) {
-		log_err("run", "OTEL_RESOURCE_ATTRIBUTES is longer than %zu bytes", sizeof(h->resource) - 1);
+		log_err("run", "OTEL_RESOURCE_ATTRIBUTES is longer than %zu bytes",
+			sizeof(h->resource) - 1);
 		return EXIT_USAGE;
 	}
 	snprintf(h->resource, sizeof(h->resource), "%s", resource ? resource : "");
@@ -137,8 +146,8 @@ static int prepare(struct config *c, struct agent_cfg *a)
 		return code;
 	a->store = strcmp(c->store, "none") != 0 && c->store[0];
 	a->otlp = otlp_endpoint(c) != NULL;
-	int err = a->store ? statedir_open(c->store, a->uid, a->gid, &a->root_fd, why, sizeof(why)) :
-			     statedir_empty(&a->root_fd, why, sizeof(why));
+	int err = a->store ? statedir_open(c->store, a->uid, a->gid, &a->root_fd, why, sizeof(why))
+			   : statedir_empty(&a->root_fd, why, sizeof(why));
 	if (err) {
 		log_err("run", "%s", why);
 		return EXIT_RUNTIME;
@@ -159,7 +168,8 @@ static int run(struct config *c, enum config_output output)
 		return EXIT_OK;
 	}
 	if (output == OUT_TEXT) {
-		log_err("run", "--output=text is for stats and doctor; expected json, table or none");
+		log_err("run",
+			"--output=text is for stats and doctor; expected json, table or none");
 		return EXIT_USAGE;
 	}
 	if (fcntl(STDOUT_FILENO, F_GETFD) < 0 && output != OUT_NONE) {
@@ -174,7 +184,8 @@ static int extra_args(const struct config *c, size_t allowed)
 {
 	if (c->arg_cnt <= allowed)
 		return EXIT_OK;
-	fprintf(stderr, "kernspan: unexpected argument %s; a program to run comes after --\n", c->args[allowed]);
+	fprintf(stderr, "kernspan: unexpected argument %s; a program to run comes after --\n",
+		c->args[allowed]);
 	return EXIT_USAGE;
 }
 
@@ -215,5 +226,6 @@ int cmd_selftest(struct config *c)
 	pid_t self = getpid(), pid = fork();
 	if (pid == 0)
 		_exit(agent_selftest(&a, self));
-	return pid < 0 || waitpid(pid, &status, 0) < 0 || !WIFEXITED(status) ? EXIT_RUNTIME : WEXITSTATUS(status);
+	return pid < 0 || waitpid(pid, &status, 0) < 0 || !WIFEXITED(status) ? EXIT_RUNTIME
+									     : WEXITSTATUS(status);
 }

@@ -36,7 +36,7 @@ static void put_text(FILE *out, struct slice s)
 		case '{':
 		case '[':
 			depth++;
-			if (depth > 0)
+			if (depth > 0 && s.ptr[i - 1] != '[')
 				fprintf(out, "\n%*s", depth * 2, "");
 			break;
 		case '}':
@@ -77,8 +77,9 @@ static int connect_to(const char *path)
 	if (strlen(path) >= sizeof(addr.sun_path))
 		errno = ENAMETOOLONG;
 	else
-		strcpy(addr.sun_path, path);
-	if (fd < 0 || !addr.sun_path[0] || connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0) {
+		memcpy(addr.sun_path, path, strlen(path) + 1);
+	if (fd < 0 || !addr.sun_path[0] ||
+	    connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0) {
 		int err = -errno;
 		if (fd >= 0)
 			close(fd);
@@ -95,8 +96,9 @@ int cmd_stats(struct config *c)
 
 	if (fd < 0) {
 		bool denied = fd == -EACCES || fd == -EPERM;
-		fprintf(stderr, "kernspan: %s at %s: %s\n", denied ? "may not ask the agent" : "no agent answers",
-			c->control, strerror(-fd));
+		fprintf(stderr, "kernspan: %s at %s: %s\n",
+			denied ? "may not ask the agent" : "no agent answers", c->control,
+			strerror(-fd));
 		return denied ? EXIT_PRIVILEGE : EXIT_RUNTIME;
 	}
 	buf_init(&b, SNAPSHOT_CAP);

@@ -17,7 +17,8 @@ int cmd_version(struct config *c)
 	printf("kernspan %s\n", KS_VERSION);
 	if (c->verbose)
 		printf("event ABI %d\nlibbpf %u.%u\nSQLite %s\nlibyaml %s\nzlib %s\nlibseccomp %u.%u.%u\ncompiler %s\n",
-		       KS_EVENT_ABI, libbpf_major_version(), libbpf_minor_version(), sqlite3_libversion(),
-		       yaml_get_version_string(), zlibVersion(), s->major, s->minor, s->micro, __VERSION__);
+		       KS_EVENT_ABI, libbpf_major_version(), libbpf_minor_version(),
+		       sqlite3_libversion(), yaml_get_version_string(), zlibVersion(), s->major,
+		       s->minor, s->micro, __VERSION__);
 	return EXIT_OK;
 }

@@ -12,19 +12,27 @@
 
 #define CONFIG_FILE "/etc/kernspan/kernspan.yaml"
 
-#define RUN (1u << CMD_run)
+#define RUN	(1u << CMD_run)
 #define OBSERVE (1u << CMD_observe)
-#define RECORD (1u << CMD_record)
-#define REPLAY (1u << CMD_replay)
-#define STATS (1u << CMD_stats)
-#define DOCTOR (1u << CMD_doctor)
+#define RECORD	(1u << CMD_record)
+#define REPLAY	(1u << CMD_replay)
+#define STATS	(1u << CMD_stats)
+#define DOCTOR	(1u << CMD_doctor)
 #define VERSION (1u << CMD_version)
-#define ALL (~0u)
+#define ALL	(~0u)
 
 static struct option_row options[OPT_CNT] = {
-#define OPTION(k, name_, brief_, def_, min_, max_, where_, cmds_, arg_, help_)                                 \
-	{ .kind = OPTION_##k, .key = #name_, .brief = brief_, .def = def_, .min = min_, .max = max_,           \
-	  .where = OPTION_##where_, .cmds = cmds_, .arg = arg_, .help = help_ },
+#define OPTION(k, name_, brief_, def_, min_, max_, where_, cmds_, arg_, help_) \
+	{ .kind = OPTION_##k,                                                  \
+	  .key = #name_,                                                       \
+	  .brief = brief_,                                                     \
+	  .def = def_,                                                         \
+	  .min = min_,                                                         \
+	  .max = max_,                                                         \
+	  .where = OPTION_##where_,                                            \
+	  .cmds = cmds_,                                                       \
+	  .arg = arg_,                                                         \
+	  .help = help_ },
 #include "app/options.def"
 #undef OPTION
 };
@@ -126,7 +134,9 @@ bool option_word(const struct option_row *row, int n, char *out, size_t len)
 
 static int set_bool(bool *ret, const char *text, char *why, size_t len)
 {
-	static const char *const yes[] = { "true", "yes", "on", "1" }, *const no[] = { "false", "no", "off", "0" };
+	static const char *const yes[] = { "true", "yes", "on", "1" }, *const no[] = { "false",
+										       "no", "off",
+										       "0" };
 
 	for (int i = 0; i < 4; i++) {
 		if (!strcasecmp(text, yes[i]) || !strcasecmp(text, no[i])) {
@@ -157,9 +167,12 @@ static uint64_t unit_of(enum option_kind kind, char **end)
 	return 1ull << (10 * (u - list + 1));
 }
 
-static int set_number(const struct option_row *o, uint64_t *ret, const char *text, char *why, size_t len)
+static int set_number(const struct option_row *o, uint64_t *ret, const char *text, char *why,
+		      size_t len)
 {
-	const char *units = o->kind == OPTION_SIZE ? " of bytes (K, M, G)" : o->kind == OPTION_SECS ? " (s, m, h, d)" : "";
+	const char *units = o->kind == OPTION_SIZE   ? " of bytes (K, M, G)"
+			    : o->kind == OPTION_SECS ? " (s, m, h, d)"
+						     : "";
 	char *end = NULL;
 	uint64_t product;
 
@@ -167,8 +180,10 @@ static int set_number(const struct option_row *o, uint64_t *ret, const char *tex
 	uint64_t n = strtoull(text, &end, 10);
 	bool bad = errno || end == text || *text == '-';
 	uint64_t factor = bad ? 0 : unit_of(o->kind, &end);
-	if (!factor || *end || __builtin_mul_overflow(n, factor, &product) || product < o->min || product > o->max) {
-		snprintf(why, len, "expected a number%s from %" PRIu64 " to %" PRIu64, units, o->min, o->max);
+	if (!factor || *end || __builtin_mul_overflow(n, factor, &product) || product < o->min ||
+	    product > o->max) {
+		snprintf(why, len, "expected a number%s from %" PRIu64 " to %" PRIu64, units,
+			 o->min, o->max);
 		return -EINVAL;
 	}
 	*ret = product;
@@ -196,8 +211,10 @@ static int set_pids(struct pid_list *ret, const char *text, char *why, size_t le
 	while (*text) {
 		char *end;
 		long n = strtol(text, &end, 10);
-		if (end == text || (*end && *end != ',') || n < 1 || n > 4194304 || pids.cnt == CONFIG_PIDS) {
-			snprintf(why, len, "expected at most %d process ids, separated by commas", CONFIG_PIDS);
+		if (end == text || (*end && *end != ',') || n < 1 || n > 4194304 ||
+		    pids.cnt == CONFIG_PIDS) {
+			snprintf(why, len, "expected at most %d process ids, separated by commas",
+				 CONFIG_PIDS);
 			return -EINVAL;
 		}
 		pids.at[pids.cnt++] = (pid_t)n;
@@ -292,11 +309,14 @@ static int flag_unknown(struct config *c, const char *arg)
 	char word[48];
 
 	snprintf(word, sizeof(word), "%.*s", (int)strcspn(arg, "="), arg);
-	const char *near = word[0] == '-' && word[1] == '-' ? suggest(word + 2, flag_of, OPT_CNT) : NULL;
+	const char *near =
+		word[0] == '-' && word[1] == '-' ? suggest(word + 2, flag_of, OPT_CNT) : NULL;
 	if (near)
-		snprintf(c->error, sizeof(c->error), "unknown option %s; did you mean --%s?", word, near);
+		snprintf(c->error, sizeof(c->error), "unknown option %s; did you mean --%s?", word,
+			 near);
 	else
-		snprintf(c->error, sizeof(c->error), "unknown option %s; see `kernspan help`", word);
+		snprintf(c->error, sizeof(c->error), "unknown option %s; see `kernspan help`",
+			 word);
 	return -EINVAL;
 }
 
@@ -306,15 +326,15 @@ static int flag_take(struct config *c, enum cmd cmd, char **argv, size_t *at, bo
 	const char *arg = argv[*at];
 	bool wide = arg[1] == '-';
 	const char *value = wide ? strchr(arg, '=') : NULL;
-	int id = wide ? option_by_flag(arg + 2, value ? (size_t)(value - arg - 2) : strlen(arg + 2)) :
-			option_by_brief(arg[1]);
+	int id = wide ? option_by_flag(arg + 2, value ? (size_t)(value - arg - 2) : strlen(arg + 2))
+		      : option_by_brief(arg[1]);
 	char why[160];
 
 	if (id < 0)
 		return flag_unknown(c, arg);
 	if (!(options[id].cmds & (1u << cmd))) {
-		snprintf(c->error, sizeof(c->error), "--%s is not an option of `kernspan %s`", options[id].flag,
-			 commands[cmd].name);
+		snprintf(c->error, sizeof(c->error), "--%s is not an option of `kernspan %s`",
+			 options[id].flag, commands[cmd].name);
 		return -EINVAL;
 	}
 	if (value)
@@ -326,14 +346,16 @@ static int flag_take(struct config *c, enum cmd cmd, char **argv, size_t *at, bo
 	else if (argv[*at + 1])
 		value = argv[++*at];
 	else {
-		snprintf(c->error, sizeof(c->error), "--%s needs a value: %s", options[id].flag, options[id].arg);
+		snprintf(c->error, sizeof(c->error), "--%s needs a value: %s", options[id].flag,
+			 options[id].arg);
 		return -EINVAL;
 	}
 	if (only_config && id != OPT_config)
 		return 0;
 	int err = config_set(c, (enum option_id)id, value, why, sizeof(why));
 	if (err)
-		snprintf(c->error, sizeof(c->error), "--%s=%.100s: %s", options[id].flag, value, why);
+		snprintf(c->error, sizeof(c->error), "--%s=%.100s: %s", options[id].flag, value,
+			 why);
 	return err;
 }
 
@@ -368,7 +390,8 @@ static int env_take(struct config *c)
 			continue;
 		int err = config_set(c, (enum option_id)i, value, why, sizeof(why));
 		if (err) {
-			snprintf(c->error, sizeof(c->error), "%s=%.100s: %s", options[i].env, value, why);
+			snprintf(c->error, sizeof(c->error), "%s=%.100s: %s", options[i].env, value,
+				 why);
 			return err;
 		}
 	}
@@ -377,8 +400,10 @@ static int env_take(struct config *c)
 
 static int config_check(struct config *c)
 {
-	if (c->ring_bytes & (c->ring_bytes - 1) || c->ring_bytes % (uint64_t)sysconf(_SC_PAGESIZE)) {
-		snprintf(c->error, sizeof(c->error), "ring_bytes=%" PRIu64 ": expected a power of two", c->ring_bytes);
+	if (c->ring_bytes & (c->ring_bytes - 1) ||
+	    c->ring_bytes % (uint64_t)sysconf(_SC_PAGESIZE)) {
+		snprintf(c->error, sizeof(c->error),
+			 "ring_bytes=%" PRIu64 ": expected a power of two", c->ring_bytes);
 		return -EINVAL;
 	}
 	return 0;

@@ -17,7 +17,13 @@ enum cmd {
 	CMD_CNT,
 };
 
-enum exit_code { EXIT_OK = 0, EXIT_RUNTIME = 1, EXIT_USAGE = 2, EXIT_PRIVILEGE = 3, EXIT_KERNEL = 4 };
+enum exit_code {
+	EXIT_OK = 0,
+	EXIT_RUNTIME = 1,
+	EXIT_USAGE = 2,
+	EXIT_PRIVILEGE = 3,
+	EXIT_KERNEL = 4
+};
 
 enum config_output { OUT_AUTO, OUT_JSON, OUT_TABLE, OUT_TEXT, OUT_NONE };
 
@@ -35,25 +41,33 @@ enum option_id {
 };
 
 struct config {
-#define CONFIG_TYPE_BOOL bool
-#define CONFIG_TYPE_UINT uint64_t
-#define CONFIG_TYPE_SIZE uint64_t
-#define CONFIG_TYPE_SECS uint64_t
-#define CONFIG_TYPE_ENUM int
-#define CONFIG_TYPE_STR const char *
-#define CONFIG_TYPE_PIDS struct pid_list
+#define CONFIG_TYPE_BOOL	bool
+#define CONFIG_TYPE_UINT	uint64_t
+#define CONFIG_TYPE_SIZE	uint64_t
+#define CONFIG_TYPE_SECS	uint64_t
+#define CONFIG_TYPE_ENUM	int
+#define CONFIG_TYPE_STR		const char *
+#define CONFIG_TYPE_PIDS	struct pid_list
 #define OPTION(kind, name, ...) CONFIG_TYPE_##kind name;
 #include "app/options.def"
 #undef OPTION
-	char *owned[OPT_CNT];	/* string values */
-	char **args;		/* positional arguments; point into argv */
+	char *owned[OPT_CNT]; /* string values */
+	char **args;	      /* positional arguments; point into argv */
 	size_t arg_cnt;
-	char **child;		/* argv after "--", NULL if none */
-	bool help;		/* -h or --help was given */
-	char error[512];	/* why loading failed, one line */
+	char **child;	 /* argv after "--", NULL if none */
+	bool help;	 /* -h or --help was given */
+	char error[512]; /* why loading failed, one line */
 };
 
-enum option_kind { OPTION_BOOL, OPTION_UINT, OPTION_SIZE, OPTION_SECS, OPTION_ENUM, OPTION_STR, OPTION_PIDS };
+enum option_kind {
+	OPTION_BOOL,
+	OPTION_UINT,
+	OPTION_SIZE,
+	OPTION_SECS,
+	OPTION_ENUM,
+	OPTION_STR,
+	OPTION_PIDS
+};
 enum option_where { OPTION_ANY, OPTION_FLAG, OPTION_TEST };
 
 struct option_row {

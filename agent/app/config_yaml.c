@@ -19,13 +19,15 @@ struct reader {
 	bool held; /* event holds memory */
 };
 
-static int fail(struct reader *r, yaml_mark_t at, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static int fail(struct reader *r, yaml_mark_t at, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 
 static int fail(struct reader *r, yaml_mark_t at, const char *fmt, ...)
 {
 	char *out = r->c->error;
 	va_list ap;
-	int n = snprintf(out, sizeof(r->c->error), "%s:%zu:%zu: ", r->path, at.line + 1, at.column + 1);
+	int n = snprintf(out, sizeof(r->c->error), "%s:%zu:%zu: ", r->path, at.line + 1,
+			 at.column + 1);
 
 	va_start(ap, fmt);
 	if (n > 0 && (size_t)n < sizeof(r->c->error))
@@ -39,12 +41,16 @@ static int next(struct reader *r)
 	if (r->held)
 		yaml_event_delete(&r->event);
 	r->held = yaml_parser_parse(&r->parser, &r->event);
-	return r->held ? 0 : fail(r, r->parser.problem_mark, "%s", r->parser.problem ? r->parser.problem : "not YAML");
+	return r->held ? 0
+		       : fail(r, r->parser.problem_mark, "%s",
+			      r->parser.problem ? r->parser.problem : "not YAML");
 }
 
 static const char *key_of(size_t i)
 {
-	return option_row((enum option_id)i)->where == OPTION_ANY ? option_row((enum option_id)i)->key : NULL;
+	return option_row((enum option_id)i)->where == OPTION_ANY
+		       ? option_row((enum option_id)i)->key
+		       : NULL;
 }
 
 static int key_find(struct reader *r, enum option_id *ret)
@@ -59,7 +65,8 @@ static int key_find(struct reader *r, enum option_id *ret)
 	}
 	const char *near = suggest(word, key_of, OPT_CNT);
 	if (near)
-		return fail(r, r->event.start_mark, "unknown key \"%.40s\"; did you mean \"%s\"?", word, near);
+		return fail(r, r->event.start_mark, "unknown key \"%.40s\"; did you mean \"%s\"?",
+			    word, near);
 	return fail(r, r->event.start_mark, "unknown key \"%.40s\"; see docs/OPTIONS.md", word);
 }
 
@@ -75,7 +82,8 @@ static int value_take(struct reader *r, enum option_id id)
 	if (err)
 		return err;
 	if (r->event.type == YAML_SCALAR_EVENT) {
-		err = config_set(r->c, id, (const char *)r->event.data.scalar.value, why, sizeof(why));
+		err = config_set(r->c, id, (const char *)r->event.data.scalar.value, why,
+				 sizeof(why));
 		return err ? fail(r, at, "%s: %s", option_row(id)->key, why) : 0;
 	}
 	if (r->event.type != YAML_SEQUENCE_START_EVENT || option_row(id)->kind != OPTION_PIDS)
@@ -86,7 +94,8 @@ static int value_take(struct reader *r, enum option_id id)
 	if (err)
 		return err;
 	if (r->event.type != YAML_SEQUENCE_END_EVENT || n >= sizeof(text))
-		return fail(r, r->event.start_mark, "%s: expected a short list of values", option_row(id)->key);
+		return fail(r, r->event.start_mark, "%s: expected a short list of values",
+			    option_row(id)->key);
 	err = config_set(r->c, id, text, why, sizeof(why));
 	return err ? fail(r, at, "%s: %s", option_row(id)->key, why) : 0;
 }
@@ -114,7 +123,8 @@ static int document_take(struct reader *r)
 		if (err)
 			return err;
 		if (seen & (1ull << id))
-			return fail(r, r->event.start_mark, "\"%s\" is there twice", option_row(id)->key);
+			return fail(r, r->event.start_mark, "\"%s\" is there twice",
+				    option_row(id)->key);
 		seen |= 1ull << id;
 		err = value_take(r, id);
 		if (err)

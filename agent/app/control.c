@@ -31,10 +31,12 @@ static void on_client(void *ctx, uint32_t events)
 	(void)events;
 	if (fd < 0)
 		return;
-	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)); /* so that it fits without waiting */
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size,
+			 sizeof(size)); /* so that it fits without waiting */
 	buf_reset(&c->out);
 	stats_format(c->w, &c->out);
-	(void)send(fd, c->out.ptr, c->out.len, MSG_NOSIGNAL); /* a client that left has its answer */
+	(void)send(fd, c->out.ptr, c->out.len,
+		   MSG_NOSIGNAL); /* a client that left has its answer */
 	close(fd);
 }
 
@@ -56,8 +58,8 @@ static int listen_at(const char *path)
 
 	if (strlen(path) >= sizeof(addr.sun_path))
 		return -ENAMETOOLONG;
-	strcpy(addr.sun_path, path);
-	strcpy(dir, path);
+	memcpy(addr.sun_path, path, strlen(path) + 1);
+	memcpy(dir, path, strlen(path) + 1);
 	(void)mkdir(dirname(dir), 0755); /* it may be there; bind() says if not */
 	if (alive(&addr))
 		return -EADDRINUSE;
@@ -66,7 +68,8 @@ static int listen_at(const char *path)
 	if (fd < 0)
 		return -errno;
 	mode_t old = umask(0177);
-	int err = bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 || listen(fd, 8) < 0 ? -errno : 0;
+	int err = bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 || listen(fd, 8) < 0 ? -errno
+											    : 0;
 	umask(old);
 	if (err)
 		close(fd);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The control socket: whoever connects (root only, by file mode) gets one JSON snapshot and the end of the stream. Nothing
- * is read from it. Warden.
+ * The control socket: whoever connects (root only, by file mode) gets one JSON snapshot and the end of the stream.
+ * Nothing is read from it. Warden.
  */
 #pragma once
 

@@ -6,9 +6,10 @@
 #include "app/commands.h"
 
 static const char *const examples[CMD_CNT] = {
-	[CMD_run] = "  sudo kernspan run                          everything on this node, as a table\n"
-		    "  sudo kernspan run -o json -- python app.py one program and its children\n"
-		    "  sudo kernspan run --otlp-endpoint http://127.0.0.1:4318 -o none\n",
+	[CMD_run] =
+		"  sudo kernspan run                          everything on this node, as a table\n"
+		"  sudo kernspan run -o json -- python app.py one program and its children\n"
+		"  sudo kernspan run --otlp-endpoint http://127.0.0.1:4318 -o none\n",
 	[CMD_observe] = "  sudo kernspan observe -n 50 --status error\n"
 			"  sudo kernspan observe -f -o json --provider anthropic\n",
 	[CMD_record] = "  sudo kernspan record --redact bug.wire -- curl ...\n",
@@ -19,17 +20,20 @@ static const char *const examples[CMD_CNT] = {
 
 void help_main(FILE *out)
 {
-	fprintf(out, "kernspan sees the AI calls of this node and prints them as OpenTelemetry GenAI spans.\n\n"
-		     "  sudo kernspan run              watch everything\n"
-		     "  sudo kernspan run -- CMD       watch one program\n"
-		     "  sudo kernspan doctor           what works here, and what to do\n\nCommands:\n");
+	fprintf(out,
+		"kernspan sees the AI calls of this node and prints them as OpenTelemetry GenAI spans.\n\n"
+		"  sudo kernspan run              watch everything\n"
+		"  sudo kernspan run -- CMD       watch one program\n"
+		"  sudo kernspan doctor           what works here, and what to do\n\nCommands:\n");
 	for (int i = 0; i < CMD_CNT; i++)
 		if (command_row((enum cmd)i)->summary[0])
-			fprintf(out, "  %-9s %s\n", command_row((enum cmd)i)->name, command_row((enum cmd)i)->summary);
-	fprintf(out, "\n`kernspan COMMAND --help` lists its options. Each is also a key of the YAML file and a\n"
-		     "variable KERNSPAN_NAME; the file gives way to the environment, the environment to flags.\n"
-		     "Exit status: 0 ok, 1 failure, 2 usage, 3 no privilege, 4 kernel not supported;\n"
-		     "`run -- CMD` ends with the status of CMD.\n");
+			fprintf(out, "  %-9s %s\n", command_row((enum cmd)i)->name,
+				command_row((enum cmd)i)->summary);
+	fprintf(out,
+		"\n`kernspan COMMAND --help` lists its options. Each is also a key of the YAML file and a\n"
+		"variable KERNSPAN_NAME; the file gives way to the environment, the environment to flags.\n"
+		"Exit status: 0 ok, 1 failure, 2 usage, 3 no privilege, 4 kernel not supported;\n"
+		"`run -- CMD` ends with the status of CMD.\n");
 }
 
 void help_command(FILE *out, enum cmd cmd)
@@ -46,9 +50,11 @@ void help_command(FILE *out, enum cmd cmd)
 		if (!(o->cmds & (1u << cmd)) || o->where == OPTION_TEST)
 			continue;
 		if (o->brief)
-			snprintf(left, sizeof(left), "-%c, --%s%s%s", o->brief, o->flag, o->arg[0] ? " " : "", o->arg);
+			snprintf(left, sizeof(left), "-%c, --%s%s%s", o->brief, o->flag,
+				 o->arg[0] ? " " : "", o->arg);
 		else
-			snprintf(left, sizeof(left), "    --%s%s%s", o->flag, o->arg[0] ? " " : "", o->arg);
+			snprintf(left, sizeof(left), "    --%s%s%s", o->flag, o->arg[0] ? " " : "",
+				 o->arg);
 		if (strlen(left) > 30)
 			fprintf(out, "  %s\n%34s%s", left, "", o->help);
 		else

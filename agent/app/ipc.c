@@ -8,7 +8,7 @@
 #include <string.h>
 
 #define IPC_WAIT_MS 1000
-#define IPC_SNDBUF (1024 * 1024) /* identities of a full walk of /proc */
+#define IPC_SNDBUF  (1024 * 1024) /* identities of a full walk of /proc */
 
 int ipc_pair(int fd[2])
 {
@@ -60,8 +60,8 @@ int ipc_recv(int fd, union ipc_any *ret)
 
 const struct ipc_msg *ipc_msg_of(const union ipc_any *any, int len)
 {
-	if (len != (int)sizeof(any->msg) || any->msg.magic != IPC_MAGIC || any->msg.addr_cnt > IPC_ADDRS ||
-	    !memchr(any->msg.text, 0, sizeof(any->msg.text)))
+	if (len != (int)sizeof(any->msg) || any->msg.magic != IPC_MAGIC ||
+	    any->msg.addr_cnt > IPC_ADDRS || !memchr(any->msg.text, 0, sizeof(any->msg.text)))
 		return NULL;
 	return &any->msg;
 }

@@ -16,10 +16,10 @@
 
 enum ipc_kind {
 	/* agent to warden */
-	IPC_READY = 1,	   /* privileges are gone, the loop runs */
-	IPC_FAILED = 2,	   /* starting failed: err, text */
-	IPC_RESOLVE = 3,   /* resolve the configured OTLP endpoint (no argument) */
-	IPC_DONE = 4,	   /* output closed or a stop finished: err */
+	IPC_READY = 1,	 /* privileges are gone, the loop runs */
+	IPC_FAILED = 2,	 /* starting failed: err, text */
+	IPC_RESOLVE = 3, /* resolve the configured OTLP endpoint (no argument) */
+	IPC_DONE = 4,	 /* output closed or a stop finished: err */
 	/* warden to agent */
 	IPC_STOP = 16,	   /* drain, flush, leave */
 	IPC_RESOLVED = 17, /* addrs */

@@ -41,8 +41,9 @@ static const char *seconds(char *out, size_t len, double s)
 
 void live_header(struct buf *out, bool color)
 {
-	buf_printf(out, "%s%-12s %-22s %-44s %-8s %8s %8s %s%s\n", color ? "\033[1m" : "", "TIME", "PROC", "PROVIDER/MODEL",
-		"STATUS", "TTFT", "DUR", "TOKENS in/out", color ? "\033[0m" : "");
+	buf_printf(out, "%s%-12s %-22s %-44s %-8s %8s %8s %s%s\n", color ? "\033[1m" : "", "TIME",
+		   "PROC", "PROVIDER/MODEL", "STATUS", "TTFT", "DUR", "TOKENS in/out",
+		   color ? "\033[0m" : "");
 }
 
 static void status_put(char *out, size_t len, const struct span *s)
@@ -54,14 +55,18 @@ static void status_put(char *out, size_t len, const struct span *s)
 	if (code && code->type == ATTR_INT)
 		snprintf(out, len, "%d", (int)code->i);
 	else
-		snprintf(out, len, "%s", type ? text(word, sizeof(word), type) : s->status == SPAN_ERROR ? "error" : "ok");
+		snprintf(out, len, "%s",
+			 type			   ? text(word, sizeof(word), type)
+			 : s->status == SPAN_ERROR ? "error"
+						   : "ok");
 }
 
 static void tokens_put(char *out, size_t len, const struct span *s)
 {
 	const struct attr *in = find(s->attrs, s->attr_cnt, SC_GEN_AI_USAGE_INPUT_TOKENS);
 	const struct attr *end = find(s->attrs, s->attr_cnt, SC_GEN_AI_USAGE_OUTPUT_TOKENS);
-	size_t n = in ? (size_t)snprintf(out, len, "%lld/", (long long)in->i) : (size_t)snprintf(out, len, "-/");
+	size_t n = in ? (size_t)snprintf(out, len, "%lld/", (long long)in->i)
+		      : (size_t)snprintf(out, len, "-/");
 
 	if (end)
 		snprintf(out + n, len - n, "%lld", (long long)end->i);
@@ -71,9 +76,11 @@ static void tokens_put(char *out, size_t len, const struct span *s)
 
 void live_line(struct buf *out, bool color, const struct span *s)
 {
-	char when[16], name[24], proc[40], provider[32], model[64], both[100], status[16], ttft[16] = "-", dur[16], tokens[48];
+	char when[16], name[24], proc[40], provider[32], model[64], both[100], status[16],
+		ttft[16] = "-", dur[16], tokens[48];
 	const struct attr *pid = find(s->resource, s->resource_cnt, SC_PROCESS_PID);
-	const struct attr *first = find(s->attrs, s->attr_cnt, SC_GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK);
+	const struct attr *first =
+		find(s->attrs, s->attr_cnt, SC_GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK);
 	time_t start = (time_t)(s->start_ns / 1000000000u);
 	struct tm tm;
 
@@ -81,10 +88,12 @@ void live_line(struct buf *out, bool color, const struct span *s)
 	strftime(when, sizeof(when), "%H:%M:%S", &tm);
 	snprintf(when + 8, sizeof(when) - 8, ".%03d", (int)(s->start_ns / 1000000u % 1000));
 	snprintf(proc, sizeof(proc), "%s:%d",
-		 text(name, sizeof(name) - 8, find(s->resource, s->resource_cnt, SC_PROCESS_EXECUTABLE_NAME)),
+		 text(name, sizeof(name) - 8,
+		      find(s->resource, s->resource_cnt, SC_PROCESS_EXECUTABLE_NAME)),
 		 pid ? (int)pid->i : 0);
 	snprintf(both, sizeof(both), "%s%s/%s", s->kind == SPAN_SERVER ? "<- " : "",
-		 text(provider, sizeof(provider), find(s->attrs, s->attr_cnt, SC_GEN_AI_PROVIDER_NAME)),
+		 text(provider, sizeof(provider),
+		      find(s->attrs, s->attr_cnt, SC_GEN_AI_PROVIDER_NAME)),
 		 text(model, sizeof(model), find(s->attrs, s->attr_cnt, SC_GEN_AI_REQUEST_MODEL)));
 	status_put(status, sizeof(status), s);
 	if (first && first->type == ATTR_DOUBLE)
@@ -92,6 +101,6 @@ void live_line(struct buf *out, bool color, const struct span *s)
 	seconds(dur, sizeof(dur), (double)(s->end_ns - s->start_ns) / 1e9);
 	tokens_put(tokens, sizeof(tokens), s);
 	buf_printf(out, "%-12s %-22s %-44s %s%-8s%s %8s %8s %s\n", when, proc, both,
-		color && s->status == SPAN_ERROR ? "\033[31m" : "", status,
-		color && s->status == SPAN_ERROR ? "\033[0m" : "", ttft, dur, tokens);
+		   color && s->status == SPAN_ERROR ? "\033[31m" : "", status,
+		   color && s->status == SPAN_ERROR ? "\033[0m" : "", ttft, dur, tokens);
 }

@@ -69,8 +69,13 @@ int outputs_new(const struct outputs_cfg *cfg, struct outputs **ret, char *why, 
 	o->cfg = *cfg;
 	buf_init(&o->line, LINE_CAP);
 	buf_init(&o->row, LINE_CAP);
-	struct exporter_cfg ec = { .version = cfg->version, .env = env_get, .env_ctx = o, .resolve = cfg->resolve,
-				   .resolve_ctx = cfg->resolve_ctx, .fd = STDOUT_FILENO, .wait = cfg->replay };
+	struct exporter_cfg ec = { .version = cfg->version,
+				   .env = env_get,
+				   .env_ctx = o,
+				   .resolve = cfg->resolve,
+				   .resolve_ctx = cfg->resolve_ctx,
+				   .fd = STDOUT_FILENO,
+				   .wait = cfg->replay };
 	if (cfg->output != OUT_NONE)
 		err = exporters[EXPORTER_JSON].ops->open(&ec, &o->out, why, why_len);
 	if (!err)

@@ -62,9 +62,11 @@ int pipeline_new(const struct pipeline_cfg *cfg, struct pipeline **ret)
 		return -ENOMEM;
 	p->cfg = *cfg;
 	struct flow_cfg fc = { .conn_max = 0 };
-	struct proto_cfg pc = { .verdict = cfg->verdicts ? on_verdict : NULL, .verdict_ctx = (void *)cfg->verdicts };
+	struct proto_cfg pc = { .verdict = cfg->verdicts ? on_verdict : NULL,
+				.verdict_ctx = (void *)cfg->verdicts };
 	struct provider_cfg vc = { .unused = 0 };
-	struct span_cfg sc = { .host_name = cfg->head->host, .version = cfg->head->version,
+	struct span_cfg sc = { .host_name = cfg->head->host,
+			       .version = cfg->head->version,
 			       .resource_attributes = cfg->head->resource };
 	memcpy(sc.seed, cfg->head->seed, sizeof(sc.seed));
 	err = span_new(&sc, (struct span_sink){ p, on_span }, &p->spanner);
@@ -111,7 +113,10 @@ void pipeline_push(struct pipeline *p, const struct ks_hdr *ev, size_t have)
 
 void pipeline_tick(struct pipeline *p, uint64_t mono_ns, uint64_t wall_ns)
 {
-	struct ks_ev_tick tick = { .h = { .kind = KS_EV_TICK, .len = sizeof(tick), .ts_ns = mono_ns }, .wall_ns = wall_ns };
+	struct ks_ev_tick tick = {
+		.h = { .kind = KS_EV_TICK, .len = sizeof(tick), .ts_ns = mono_ns },
+		.wall_ns = wall_ns
+	};
 
 	pipeline_push(p, &tick.h, sizeof(tick));
 }

@@ -17,9 +17,10 @@ struct pipeline;
 
 #define PIPELINE_SINKS 4
 struct pipeline_cfg {
-	const struct record_head *head; /* seed, version, host and resource of the spans; borrowed for ever */
-	struct recorder *recorder;	/* NULL: none; borrowed */
-	volatile uint64_t *verdicts;	/* KS_VERDICT_SLOTS slots that the kernel reads, or NULL */
+	const struct record_head
+		*head; /* seed, version, host and resource of the spans; borrowed for ever */
+	struct recorder *recorder;   /* NULL: none; borrowed */
+	volatile uint64_t *verdicts; /* KS_VERDICT_SLOTS slots that the kernel reads, or NULL */
 	struct span_sink sink[PIPELINE_SINKS];
 	size_t sink_cnt;
 };

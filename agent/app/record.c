@@ -116,12 +116,14 @@ int recording_init(struct recording *r, const void *mem, size_t len)
 	const struct record_head *head = mem;
 
 	if (len < 8 || head->magic != RECORD_MAGIC)
-		return len >= 8 && head->magic == __builtin_bswap64(RECORD_MAGIC) ? -EPROTO : -EINVAL;
+		return len >= 8 && head->magic == __builtin_bswap64(RECORD_MAGIC) ? -EPROTO
+										  : -EINVAL;
 	if (len < sizeof(*head))
 		return -ENODATA;
 	if (head->abi != KS_EVENT_ABI || head->head_len != sizeof(*head))
 		return -EPROTO;
-	if (!memchr(head->version, 0, sizeof(head->version)) || !memchr(head->host, 0, sizeof(head->host)) ||
+	if (!memchr(head->version, 0, sizeof(head->version)) ||
+	    !memchr(head->host, 0, sizeof(head->host)) ||
 	    !memchr(head->resource, 0, sizeof(head->resource)))
 		return -EINVAL;
 	*r = (struct recording){ .at = mem, .len = len, .pos = sizeof(*head), .head = head };

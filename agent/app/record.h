@@ -12,7 +12,8 @@
 
 #include "event.h"
 
-#define RECORD_MAGIC 0x0a0d455249574b53ull /* "SKWIRE", CR, LF in the memory of a little-endian machine */
+#define RECORD_MAGIC \
+	0x0a0d455249574b53ull /* "SKWIRE", CR, LF in the memory of a little-endian machine */
 
 struct record_head {
 	uint64_t magic;
@@ -20,10 +21,10 @@ struct record_head {
 	uint32_t head_len; /* of this struct */
 	uint32_t flags;	   /* enum record_flag */
 	uint32_t pad;
-	uint8_t seed[16];     /* of span ids */
-	char version[64];     /* of the kernspan that wrote it; strings end in NUL */
-	char host[256];	      /* host.name of the spans */
-	char resource[2048];  /* OTEL_RESOURCE_ATTRIBUTES of the agent */
+	uint8_t seed[16];    /* of span ids */
+	char version[64];    /* of the kernspan that wrote it; strings end in NUL */
+	char host[256];	     /* host.name of the spans */
+	char resource[2048]; /* OTEL_RESOURCE_ATTRIBUTES of the agent */
 };
 enum record_flag { RECORD_REDACTED = 1 };
 
@@ -44,7 +45,11 @@ struct recording {
 	size_t len, pos;
 	const struct record_head *head;
 };
-enum recording_end { RECORDING_WHOLE, RECORDING_CUT, RECORDING_BAD }; /* ended, cut inside a record, corrupt */
+enum recording_end {
+	RECORDING_WHOLE,
+	RECORDING_CUT,
+	RECORDING_BAD
+}; /* ended, cut inside a record, corrupt */
 
 /* 0; -EINVAL: not a recording; -EPROTO: of another ABI or machine; -ENODATA: cut inside its head. */
 int recording_init(struct recording *r, const void *mem, size_t len);

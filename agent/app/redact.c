@@ -14,8 +14,8 @@
 #include "base/slice.h"
 
 #define MASKS 4096 /* streams × directions; a stream whose state is taken over is masked whole */
-#define WAYS 4
-#define WORD 32
+#define WAYS  4
+#define WORD  32
 #define DEPTH 64
 
 enum where { AT_OPAQUE, AT_HEAD, AT_BODY };
@@ -74,7 +74,8 @@ static struct mask *mask_find(struct redactor *r, uint64_t id, uint8_t dir)
 /* Whether these bytes, the first of a call, begin a message head (RFC 9112 section 2.1). */
 static bool head_begins(struct slice s)
 {
-	static const char *const words[] = { "HTTP/1.", "GET ", "POST ", "PUT ", "DELETE ", "PATCH ", "HEAD ", "OPTIONS " };
+	static const char *const words[] = { "HTTP/1.", "GET ",	  "POST ", "PUT ",
+					     "DELETE ", "PATCH ", "HEAD ", "OPTIONS " };
 
 	const char *eol = memchr(s.ptr, '\n', s.len);
 
@@ -121,7 +122,8 @@ static const char *const secrets[] = {
 #undef DEEP
 #undef SECRET
 };
-#define IN(m, member, list) word_in((m)->member, (m)->member##_len, list, sizeof(list) / sizeof(*(list)))
+#define IN(m, member, list) \
+	word_in((m)->member, (m)->member##_len, list, sizeof(list) / sizeof(*(list)))
 
 static void head_start(struct mask *m)
 {
@@ -260,8 +262,9 @@ static void json_open(struct mask *m, bool array)
 	m->depth++;
 	m->arrays = (m->arrays & ~(1ull << (m->depth - 1))) | (uint64_t)array << (m->depth - 1);
 	/* "input" of a tool call is an object with the tool's own keys; of a request it is text or a list of items */
-	bool deep = keyed && (IN(m, key, deeps) ||
-			      (!array && slice_eq((struct slice){ m->key, m->key_len }, SLICE("input"))));
+	bool deep = keyed &&
+		    (IN(m, key, deeps) ||
+		     (!array && slice_eq((struct slice){ m->key, m->key_len }, SLICE("input"))));
 	if (deep && !m->deep)
 		m->deep = m->depth;
 	m->colon = false;

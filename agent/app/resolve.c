@@ -20,7 +20,8 @@ struct resolver {
 
 const char *otlp_endpoint(const struct config *c)
 {
-	static const char *const names[] = { "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT" };
+	static const char *const names[] = { "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+					     "OTEL_EXPORTER_OTLP_ENDPOINT" };
 
 	if (c->otlp_endpoint[0])
 		return c->otlp_endpoint;
@@ -60,7 +61,8 @@ struct resolver *resolver_new(const struct config *c, int ipc_fd)
 	if (r) {
 		r->ipc_fd = ipc_fd;
 		if (url)
-			(void)url_host(url, r->host, sizeof(r->host)); /* none: every request is refused */
+			(void)url_host(url, r->host,
+				       sizeof(r->host)); /* none: every request is refused */
 	}
 	return r;
 }
@@ -77,7 +79,8 @@ static void look_up(void *ctx)
 {
 	struct resolver *r = ctx;
 	struct ipc_msg msg = { .magic = IPC_MAGIC, .kind = IPC_RESOLVED };
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG }, *list = NULL;
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG },
+			*list = NULL;
 	int err = getaddrinfo(r->host, NULL, &hints, &list);
 
 	if (err)

@@ -12,12 +12,12 @@
 struct sandbox_cfg {
 	uid_t uid;
 	gid_t gid;
-	int root_fd;	  /* directory to live in: the store's, or an empty one */
-	const int *fds;	  /* descriptors to keep besides 0, 1, 2; all others are closed */
+	int root_fd;	/* directory to live in: the store's, or an empty one */
+	const int *fds; /* descriptors to keep besides 0, 1, 2; all others are closed */
 	size_t fd_cnt;
-	bool network;	  /* TCP sockets may be made (export) */
-	bool files;	  /* files may be made in root_fd (store) */
-	bool kill;	  /* a forbidden system call kills, instead of failing with EPERM */
+	bool network; /* TCP sockets may be made (export) */
+	bool files;   /* files may be made in root_fd (store) */
+	bool kill;    /* a forbidden system call kills, instead of failing with EPERM */
 };
 
 /* 0 or -errno, with the step that failed in why. */

@@ -50,13 +50,16 @@ static void try_files(pid_t other)
 
 static void try_kernel(pid_t other)
 {
-	union bpf_attr attr = { .map_type = BPF_MAP_TYPE_ARRAY, .key_size = 4, .value_size = 4, .max_entries = 1 };
+	union bpf_attr attr = {
+		.map_type = BPF_MAP_TYPE_ARRAY, .key_size = 4, .value_size = 4, .max_entries = 1
+	};
 	char byte;
 	struct iovec here = { &byte, 1 }, there = { (void *)0x1000, 1 };
 
 	refused("bpf(BPF_MAP_CREATE)", syscall(SYS_bpf, BPF_MAP_CREATE, &attr, sizeof(attr)));
 	memset(&attr, 0, sizeof(attr));
-	refused("bpf(BPF_MAP_GET_NEXT_ID)", syscall(SYS_bpf, BPF_MAP_GET_NEXT_ID, &attr, sizeof(attr)));
+	refused("bpf(BPF_MAP_GET_NEXT_ID)",
+		syscall(SYS_bpf, BPF_MAP_GET_NEXT_ID, &attr, sizeof(attr)));
 	refused("perf_event_open", syscall(SYS_perf_event_open, NULL, 0, -1, -1, 0));
 	refused("ptrace(PTRACE_ATTACH)", ptrace(PTRACE_ATTACH, other, NULL, NULL));
 	refused("ptrace(PTRACE_TRACEME)", ptrace(PTRACE_TRACEME, 0, NULL, NULL));

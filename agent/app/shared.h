@@ -20,4 +20,4 @@ struct shared {
 };
 
 #define shared_set(s, member, v) __atomic_store_n(&(s)->member, (v), __ATOMIC_RELAXED)
-#define shared_get(s, member) __atomic_load_n(&(s)->member, __ATOMIC_RELAXED)
+#define shared_get(s, member)	 __atomic_load_n(&(s)->member, __ATOMIC_RELAXED)

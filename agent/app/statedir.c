@@ -33,8 +33,10 @@ static int take(int fd, const char *path, uid_t uid, gid_t gid, char *why, size_
 	if (st.st_uid == uid)
 		return 0;
 	if (!dir_is_empty(fd)) {
-		snprintf(why, why_len, "store %s is not empty and does not belong to user %d: "
-			 "name another with --store, or chown it", path, (int)uid);
+		snprintf(why, why_len,
+			 "store %s is not empty and does not belong to user %d: "
+			 "name another with --store, or chown it",
+			 path, (int)uid);
 		return -EPERM;
 	}
 	return fchown(fd, uid, gid) < 0 || fchmod(fd, 0700) < 0 ? -errno : 0;
@@ -50,8 +52,10 @@ int statedir_open(const char *path, uid_t uid, gid_t gid, int *ret_fd, char *why
 		err = fd < 0 ? -errno : take(fd, path, uid, gid, why, why_len);
 	if (err) {
 		if (!why[0])
-			snprintf(why, why_len, "cannot use the store directory %s: %s (--store=none keeps nothing)", path,
-				 strerror(-err));
+			snprintf(
+				why, why_len,
+				"cannot use the store directory %s: %s (--store=none keeps nothing)",
+				path, strerror(-err));
 		if (fd >= 0)
 			close(fd);
 		return err;
@@ -69,7 +73,8 @@ int statedir_empty(int *ret_fd, char *why, size_t why_len)
 	if (!err && (fchmod(fd, 0555) < 0 || rmdir(path) < 0))
 		err = -errno;
 	if (err) {
-		snprintf(why, why_len, "cannot make an empty directory in /tmp: %s", strerror(-err));
+		snprintf(why, why_len, "cannot make an empty directory in /tmp: %s",
+			 strerror(-err));
 		if (fd >= 0)
 			close(fd);
 		return err;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The directory that the agent process lives in: the store's, or an empty one that nobody can name. Warden, at start. */
+/* The directory that the agent process lives in: the store's, or an empty one without a name. Warden, at start. */
 #pragma once
 
 #include <stdbool.h>

@@ -2,6 +2,7 @@
 /* The snapshot of `kernspan stats`: counters of both sides, what is attached, memory and CPU. Warden; keeps nothing. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -12,8 +13,8 @@ static const struct {
 	const char *name, *unit;
 	char side;
 } rows[KS_DROP_CNT] = {
-#define SIDE_K 'K'
-#define SIDE_U 'U'
+#define SIDE_K				'K'
+#define SIDE_U				'U'
 #define DROP(name_, side_, unit_, why_) { #name_, #unit_, SIDE_##side_ },
 #include "drops.def"
 #undef DROP
@@ -31,36 +32,49 @@ static uint64_t lost(const struct warden *w, int i)
 	return rows[i].side == 'K' ? kernel_count(w, i) : shared_get(w->shared, drops[i]);
 }
 
-/* Pages resident and ticks of CPU, from /proc (proc(5)). */
-static uint64_t rss_bytes(pid_t pid)
+/* A small file of /proc as text; empty if it cannot be read. */
+static void read_proc(pid_t pid, const char *name, char *out, size_t len)
 {
-	char path[32];
-	uint64_t pages = 0;
+	char path[48];
 
-	snprintf(path, sizeof(path), "/proc/%d/statm", (int)pid);
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
 	FILE *f = fopen(path, "re");
-	if (f && fscanf(f, "%*u %" SCNu64, &pages) != 1)
-		pages = 0;
+	size_t n = f ? fread(out, 1, len - 1, f) : 0;
 	if (f)
 		fclose(f);
-	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+	out[n] = 0;
 }
 
+/* The n-th word (from 0) of a line as a number; 0 if there is none. */
+static uint64_t word_at(const char *line, int n)
+{
+	for (; n > 0 && *line; n--) {
+		line += strcspn(line, " ");
+		line += strspn(line, " ");
+	}
+	return strtoull(line, NULL, 10);
+}
+
+/* proc(5): statm is in pages, the second word is what is resident. */
+static uint64_t rss_bytes(pid_t pid)
+{
+	char line[256];
+
+	read_proc(pid, "statm", line, sizeof(line));
+	return word_at(line, 1) * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+/* proc(5): fields 14 and 15 of stat are utime and stime; field 2, the name, may hold anything. */
 static double cpu_seconds(pid_t pid)
 {
-	char path[32], line[512] = "";
-	unsigned long user = 0, sys = 0;
+	char line[512];
 
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	FILE *f = fopen(path, "re");
-	size_t n = f ? fread(line, 1, sizeof(line) - 1, f) : 0;
-	if (f)
-		fclose(f);
-	line[n] = 0;
-	const char *after = strrchr(line, ')'); /* the name may hold anything */
-	if (!after || sscanf(after, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &sys) != 2)
+	read_proc(pid, "stat", line, sizeof(line));
+	const char *after = strrchr(line, ')');
+	if (!after || !after[1])
 		return 0;
-	return (double)(user + sys) / (double)sysconf(_SC_CLK_TCK);
+	after += 2; /* field 3 */
+	return (double)(word_at(after, 11) + word_at(after, 12)) / (double)sysconf(_SC_CLK_TCK);
 }
 
 static void put_text(struct buf *out, const char *s)
@@ -87,8 +101,8 @@ static void put_attached(const struct warden *w, struct buf *out)
 		watch_lib_get(w->watch, i, &lib);
 		buf_printf(out, "%s{\"path\":", i ? "," : "");
 		put_text(out, lib.path);
-		buf_printf(out, ",\"kind\":\"%s\",\"functions\":%d,\"processes\":%u,\"error\":", lib.kind,
-			   __builtin_popcount(lib.funcs), lib.procs);
+		buf_printf(out, ",\"kind\":\"%s\",\"functions\":%d,\"processes\":%u,\"error\":",
+			   lib.kind, __builtin_popcount(lib.funcs), lib.procs);
 		if (lib.err)
 			put_text(out, strerror(-lib.err));
 		else
@@ -103,29 +117,33 @@ void stats_format(const struct warden *w, struct buf *out)
 	const struct shared *s = w->shared;
 
 	buf_printf(out, "{\"version\":\"%s\",\"uptime_s\":%.3f,\"family\":\"%s\"", KS_VERSION,
-		   (double)(clock_ns(CLOCK_MONOTONIC) - w->start_ns) / 1e9, probe_family_name(w->probe));
+		   (double)(clock_ns(CLOCK_MONOTONIC) - w->start_ns) / 1e9,
+		   probe_family_name(w->probe));
 	buf_printf(out, ",\"pid\":%d,\"agent_pid\":%d", (int)getpid(), (int)w->agent_pid);
 	buf_printf(out,
 		   ",\"seen\":{\"calls\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"events\":%" PRIu64
 		   ",\"copied_bytes\":%" PRIu64 ",\"skipped_bytes\":%" PRIu64 "}",
-		   kernel_count(w, KS_SEEN_CALLS), kernel_count(w, KS_SEEN_BYTES), kernel_count(w, KS_SEEN_EVENTS),
-		   kernel_count(w, KS_SEEN_COPIED), kernel_count(w, KS_SEEN_SKIPPED));
+		   kernel_count(w, KS_SEEN_CALLS), kernel_count(w, KS_SEEN_BYTES),
+		   kernel_count(w, KS_SEEN_EVENTS), kernel_count(w, KS_SEEN_COPIED),
+		   kernel_count(w, KS_SEEN_SKIPPED));
 	buf_printf(out,
-		   ",\"pipeline\":{\"events\":%" PRIu64 ",\"data_bytes\":%" PRIu64 ",\"spans\":%" PRIu64
-		   ",\"connections\":%" PRIu64 ",\"exchanges\":%" PRIu64 "}",
-		   shared_get(s, events), shared_get(s, data_bytes), shared_get(s, spans), shared_get(s, conns),
-		   shared_get(s, exchanges));
+		   ",\"pipeline\":{\"events\":%" PRIu64 ",\"data_bytes\":%" PRIu64
+		   ",\"spans\":%" PRIu64 ",\"connections\":%" PRIu64 ",\"exchanges\":%" PRIu64 "}",
+		   shared_get(s, events), shared_get(s, data_bytes), shared_get(s, spans),
+		   shared_get(s, conns), shared_get(s, exchanges));
 	buf_printf(out, ",\"lost\":{");
 	for (int i = 0; i < KS_DROP_CNT; i++)
 		buf_printf(out, "%s\"%s\":%" PRIu64, i ? "," : "", rows[i].name, lost(w, i));
 	buf_printf(out, "}");
 	put_attached(w, out);
 	buf_printf(out,
-		   ",\"ring\":{\"bytes\":%" PRIu64 ",\"fill\":%" PRIu64 ",\"fill_max\":%" PRIu64 "}", w->config->ring_bytes,
-		   shared_get(s, ring_fill), shared_get(s, ring_fill_max));
+		   ",\"ring\":{\"bytes\":%" PRIu64 ",\"fill\":%" PRIu64 ",\"fill_max\":%" PRIu64
+		   "}",
+		   w->config->ring_bytes, shared_get(s, ring_fill), shared_get(s, ring_fill_max));
 	buf_printf(out, ",\"loop\":{\"turns\":%" PRIu64 ",\"busy_s\":%.3f}", shared_get(s, turns),
 		   (double)shared_get(s, busy_ns) / 1e9);
-	buf_printf(out, ",\"memory\":{\"warden_rss_bytes\":%" PRIu64 ",\"agent_rss_bytes\":%" PRIu64 "}",
+	buf_printf(out,
+		   ",\"memory\":{\"warden_rss_bytes\":%" PRIu64 ",\"agent_rss_bytes\":%" PRIu64 "}",
 		   rss_bytes(getpid()), rss_bytes(w->agent_pid));
 	buf_printf(out, ",\"cpu\":{\"warden_s\":%.2f,\"agent_s\":%.2f}}\n", cpu_seconds(getpid()),
 		   cpu_seconds(w->agent_pid));
@@ -134,14 +152,17 @@ void stats_format(const struct warden *w, struct buf *out)
 void stats_summary(const struct warden *w, char *out, size_t len)
 {
 	const struct shared *s = w->shared;
-	int n = snprintf(out, len, "%" PRIu64 " calls seen, %" PRIu64 " bytes copied, %" PRIu64 " spans",
-			 kernel_count(w, KS_SEEN_CALLS), kernel_count(w, KS_SEEN_COPIED), shared_get(s, spans));
+	int n = snprintf(out, len,
+			 "%" PRIu64 " calls seen, %" PRIu64 " bytes copied, %" PRIu64 " spans",
+			 kernel_count(w, KS_SEEN_CALLS), kernel_count(w, KS_SEEN_COPIED),
+			 shared_get(s, spans));
 	const char *sep = "; lost: ";
 
 	for (int i = 0; i < KS_DROP_CNT && n > 0 && (size_t)n < len; i++) {
 		if (!lost(w, i))
 			continue;
-		n += snprintf(out + n, len - (size_t)n, "%s%s %" PRIu64 " %s", sep, rows[i].name, lost(w, i), rows[i].unit);
+		n += snprintf(out + n, len - (size_t)n, "%s%s %" PRIu64 " %s", sep, rows[i].name,
+			      lost(w, i), rows[i].unit);
 		sep = ", ";
 	}
 	if (*sep == ';' && n > 0 && (size_t)n < len)

@@ -23,10 +23,10 @@
 #include "base/drop.h"
 #include "base/log.h"
 
-#define READY_WAIT_MS 15000	   /* for the agent process to start */
-#define STOP_NS 12000000000ull	   /* for it to end: longer than its own drain and close */
-#define SETTLE_NS 700000000ull	   /* after the program ended, for the last events of its connections */
-#define TURN_MS 1000
+#define READY_WAIT_MS 15000	     /* for the agent process to start */
+#define STOP_NS	      12000000000ull /* for it to end: longer than its own drain and close */
+#define SETTLE_NS     700000000ull /* after the program ended, for the last events of its connections */
+#define TURN_MS	      1000
 
 static void stop(struct warden *w, int code)
 {
@@ -109,7 +109,8 @@ static void reap(struct warden *w)
 		if (pid == w->agent_pid) {
 			agent_ended(w, status);
 		} else if (pid == w->launch.pid) {
-			w->launch_status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+			w->launch_status =
+				WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 			w->stop_due_ns = clock_ns(CLOCK_MONOTONIC) + SETTLE_NS;
 		}
 	}
@@ -141,7 +142,8 @@ static int start_agent(struct warden *w)
 
 	if (err)
 		return err;
-	w->shared = mmap(NULL, sizeof(*w->shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	w->shared = mmap(NULL, sizeof(*w->shared), PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (w->shared == MAP_FAILED)
 		return -errno;
 	w->agent_cfg.ipc_fd = fd[1];
@@ -184,7 +186,8 @@ static int await_agent(struct warden *w)
 		if (msg && msg->kind == IPC_FAILED)
 			log_err("agent", "%s", msg->text);
 		else
-			log_err("warden", "the agent process did not start%s", n == -ETIMEDOUT ? " in time" : "");
+			log_err("warden", "the agent process did not start%s",
+				n == -ETIMEDOUT ? " in time" : "");
 		return -EIO;
 	}
 }
@@ -219,7 +222,8 @@ static void start_control(struct warden *w)
 		return;
 	int err = control_new(w, path, &w->control);
 	if (err == -EADDRINUSE)
-		log_warn("stats", "another kernspan answers at %s; this one has no stats socket", path);
+		log_warn("stats", "another kernspan answers at %s; this one has no stats socket",
+			 path);
 	else if (err)
 		log_warn("stats", "no stats socket at %s: %s", path, strerror(-err));
 }
@@ -228,9 +232,14 @@ static void start_control(struct warden *w)
 static int start_watch(struct warden *w)
 {
 	const struct pid_list *pids = &w->config->pid;
-	struct watch_cfg wc = { .probe = w->probe, .proc_root = "/proc", .only = pids->at, .only_cnt = pids->cnt,
-				.ctx = w, .ident = on_ident };
-	int err = probe_mark(w->probe, getpid(), KS_MARK_DENY) ?: probe_mark(w->probe, w->agent_pid, KS_MARK_DENY);
+	struct watch_cfg wc = { .probe = w->probe,
+				.proc_root = "/proc",
+				.only = pids->at,
+				.only_cnt = pids->cnt,
+				.ctx = w,
+				.ident = on_ident };
+	int err = probe_mark(w->probe, getpid(), KS_MARK_DENY)
+			  ?: probe_mark(w->probe, w->agent_pid, KS_MARK_DENY);
 
 	if (w->config->child) {
 		err = err ?: launch_new(w->config->child, &w->launch);
@@ -246,7 +255,8 @@ static int start_watch(struct warden *w)
 	if (!w->ctl_ring)
 		return -errno;
 	w->ctl = (struct loop_fd){ ring_buffer__epoll_fd(w->ctl_ring), w, on_ctl };
-	return watch_scan(w->watch, clock_ns(CLOCK_MONOTONIC)) ?: loop_add(&w->loop, &w->ctl, EPOLLIN);
+	return watch_scan(w->watch, clock_ns(CLOCK_MONOTONIC))
+		       ?: loop_add(&w->loop, &w->ctl, EPOLLIN);
 }
 
 static void say_ready(struct warden *w)
@@ -334,8 +344,11 @@ static void finish(struct warden *w)
 static int start(struct warden *w)
 {
 	struct probe_cfg pc = { .ring_bytes = w->config->ring_bytes,
-				.bpf = { .watch = w->config->child || w->config->pid.cnt ? KS_WATCH_LISTED : KS_WATCH_ALL,
-					 .wake_bytes = KS_WAKE_BYTES, .call_cap = (__u32)w->config->call_bytes } };
+				.bpf = { .watch = w->config->child || w->config->pid.cnt
+							  ? KS_WATCH_LISTED
+							  : KS_WATCH_ALL,
+					 .wake_bytes = KS_WAKE_BYTES,
+					 .call_cap = (__u32)w->config->call_bytes } };
 	char family[16], why[512] = "";
 
 	config_get(w->config, OPT_family, family, sizeof(family));
@@ -343,7 +356,9 @@ static int start(struct warden *w)
 	int err = probe_new(&pc, &w->probe, why, sizeof(why));
 	if (err) {
 		log_err("probe", "%s", why[0] ? why : strerror(-err));
-		return err == -EPERM || err == -EACCES ? EXIT_PRIVILEGE : err == -ENOMEM ? EXIT_RUNTIME : EXIT_KERNEL;
+		return err == -EPERM || err == -EACCES ? EXIT_PRIVILEGE
+		       : err == -ENOMEM		       ? EXIT_RUNTIME
+						       : EXIT_KERNEL;
 	}
 	malloc_trim(0); /* BTF and relocation work; the agent process need not inherit it */
 	err = start_agent(w);
@@ -369,7 +384,10 @@ int warden_run(const struct config *config, const struct agent_cfg *cfg)
 	static struct warden warden;
 	struct warden *w = &warden;
 
-	*w = (struct warden){ .config = config, .agent_cfg = *cfg, .launch_status = -1, .launch = { .go_fd = -1 },
+	*w = (struct warden){ .config = config,
+			      .agent_cfg = *cfg,
+			      .launch_status = -1,
+			      .launch = { .go_fd = -1 },
 			      .start_ns = clock_ns(CLOCK_MONOTONIC) };
 	w->exit_code = start(w);
 	if (w->exit_code == EXIT_OK) {

@@ -54,7 +54,8 @@ static int site_admit(struct log_site *site, uint64_t now_s)
 	return -1;
 }
 
-static size_t put_head(char *out, size_t cap, enum log_level level, const char *module, struct timespec now)
+static size_t put_head(char *out, size_t cap, enum log_level level, const char *module,
+		       struct timespec now)
 {
 	char when[40];
 	struct tm tm;
@@ -62,13 +63,15 @@ static size_t put_head(char *out, size_t cap, enum log_level level, const char *
 	gmtime_r(&now.tv_sec, &tm);
 	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S", &tm);
 	if (format == LOG_JSON)
-		return (size_t)snprintf(out, cap, "{\"time\":\"%s.%03ldZ\",\"level\":\"%s\",\"module\":\"%s\",\"msg\":\"",
-					when, now.tv_nsec / 1000000, level_name[level], module);
+		return (size_t)snprintf(
+			out, cap,
+			"{\"time\":\"%s.%03ldZ\",\"level\":\"%s\",\"module\":\"%s\",\"msg\":\"",
+			when, now.tv_nsec / 1000000, level_name[level], module);
 	if (journal)
-		return (size_t)snprintf(out, cap, "<%c>level=%s module=%s msg=\"", level_prio[level],
-					level_name[level], module);
-	return (size_t)snprintf(out, cap, "time=%s.%03ldZ level=%s module=%s msg=\"", when, now.tv_nsec / 1000000,
-				level_name[level], module);
+		return (size_t)snprintf(out, cap, "<%c>level=%s module=%s msg=\"",
+					level_prio[level], level_name[level], module);
+	return (size_t)snprintf(out, cap, "time=%s.%03ldZ level=%s module=%s msg=\"", when,
+				now.tv_nsec / 1000000, level_name[level], module);
 }
 
 void log_line(enum log_level level, const char *module, struct log_site *site, const char *fmt, ...)
@@ -90,7 +93,8 @@ void log_line(enum log_level level, const char *module, struct log_site *site, c
 	at = put_quoted(out, at, cap, text);
 	out[at++] = '"';
 	if (held > 0)
-		at += (size_t)snprintf(out + at, 40, format == LOG_JSON ? ",\"held\":%d" : " held=%d", held);
+		at += (size_t)snprintf(out + at, 40,
+				       format == LOG_JSON ? ",\"held\":%d" : " held=%d", held);
 	if (format == LOG_JSON)
 		out[at++] = '}';
 	out[at++] = '\n';

@@ -85,15 +85,18 @@ static void expect_yaml(const char *text, const char *want)
 static void yaml_errors(void **state)
 {
 	(void)state;
-	expect_yaml("ring_bytes: 1M\nrign_bytes: 2M\n", "2:1: unknown key \"rign_bytes\"; did you mean \"ring_bytes\"?");
+	expect_yaml("ring_bytes: 1M\nrign_bytes: 2M\n",
+		    "2:1: unknown key \"rign_bytes\"; did you mean \"ring_bytes\"?");
 	expect_yaml("log_level: loud\n", "1:12: log_level: expected one of error|warn|info|debug");
 	expect_yaml("redact: [1]\n", "1:9: redact: expected a single value");
 	expect_yaml("- a\n", "1:1: expected a mapping");
 	expect_yaml("store: a\nstore: b\n", "2:1: \"store\" is there twice");
 	expect_yaml("store: \"a\n", "2:1: ");
-	expect_yaml("ring_bytes: 12x\n", "1:13: ring_bytes: expected a number of bytes (K, M, G) from 65536");
+	expect_yaml("ring_bytes: 12x\n",
+		    "1:13: ring_bytes: expected a number of bytes (K, M, G) from 65536");
 	expect_yaml("pid: [1]\n", "1:1: unknown key \"pid\"");
-	expect_yaml("qqqqqqqqqqqqqqq: 1\n", "1:1: unknown key \"qqqqqqqqqqqqqqq\"; see docs/OPTIONS.md");
+	expect_yaml("qqqqqqqqqqqqqqq: 1\n",
+		    "1:1: unknown key \"qqqqqqqqqqqqqqq\"; see docs/OPTIONS.md");
 }
 
 static void yaml_empty(void **state)
@@ -127,9 +130,11 @@ static void flag_errors(void **state)
 	expect_flag(CMD_run, "--outptu", "json", "unknown option --outptu; did you mean --output?");
 	expect_flag(CMD_run, "--wholly-else", NULL, "unknown option --wholly-else; see");
 	expect_flag(CMD_run, "-o", NULL, "--output needs a value: auto|json");
-	expect_flag(CMD_run, "-o", "xml", "--output=xml: expected one of auto|json|table|text|none");
+	expect_flag(CMD_run, "-o", "xml",
+		    "--output=xml: expected one of auto|json|table|text|none");
 	expect_flag(CMD_stats, "--family", "auto", "--family is not an option of `kernspan stats`");
-	expect_flag(CMD_run, "--ring-bytes", "1000000", "ring_bytes=1000000: expected a power of two");
+	expect_flag(CMD_run, "--ring-bytes", "1000000",
+		    "ring_bytes=1000000: expected a power of two");
 	expect_flag(CMD_run, "--ring-bytes", "99999999999999999999", "--ring-bytes=9999");
 	expect_flag(CMD_run, "--pid", "1,x", "--pid=1,x: expected at most 16 process ids");
 	expect_flag(CMD_run, "-Z", NULL, "unknown option -Z");
@@ -138,8 +143,10 @@ static void flag_errors(void **state)
 static void forms(void **state)
 {
 	struct config c;
-	char *argv[] = { (char *)"-ojson", (char *)"--redact", (char *)"-p", (char *)"1,22", (char *)"file", (char *)"--",
-			 (char *)"curl", (char *)"-o", (char *)"x", NULL };
+	char *argv[] = {
+		(char *)"-ojson", (char *)"--redact", (char *)"-p", (char *)"1,22", (char *)"file",
+		(char *)"--",	  (char *)"curl",     (char *)"-o", (char *)"x",    NULL
+	};
 
 	(void)state;
 	assert_int_equal(config_load(&c, CMD_record, argv), -EINVAL); /* record has no -o */
@@ -167,7 +174,8 @@ static void rows(void **state)
 		char why[160], text[256];
 
 		assert_int_equal(config_set(&c, (enum option_id)i, o->def, why, sizeof(why)), 0);
-		config_get(&c, (enum option_id)i, text, sizeof(text)); /* what is printed can be read again */
+		config_get(&c, (enum option_id)i, text,
+			   sizeof(text)); /* what is printed can be read again */
 		assert_int_equal(config_set(&c, (enum option_id)i, text, why, sizeof(why)), 0);
 		assert_true(o->help[0] != 0);
 		config_free(&c);
@@ -185,8 +193,9 @@ static int clean(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(later_wins), cmocka_unit_test(defaults),    cmocka_unit_test(yaml_errors),
-		cmocka_unit_test(yaml_empty), cmocka_unit_test(flag_errors), cmocka_unit_test(forms),
+		cmocka_unit_test(later_wins),  cmocka_unit_test(defaults),
+		cmocka_unit_test(yaml_errors), cmocka_unit_test(yaml_empty),
+		cmocka_unit_test(flag_errors), cmocka_unit_test(forms),
 		cmocka_unit_test(rows),
 	};
 	return cmocka_run_group_tests(tests, NULL, clean);
