@@ -25,7 +25,7 @@ static struct {
 	int port;
 	const char *const *answers;
 	pthread_t thread;
-	int requests, conns;
+	_Atomic int requests, conns;
 	uint64_t spans;
 	bool zipped;
 	char head[4096];
