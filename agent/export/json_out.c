@@ -111,7 +111,8 @@ static void write_lines(struct json_out *o, struct slice s)
 	if (!err)
 		return;
 	drop(KS_DROP_output_failed, lines(slice_from(s, done)));
-	if (err != -ENOSPC && err != -EIO && err != -EDQUOT) /* a disk may have room again, a pipe has no second reader */
+	/* a disk may have room again, a pipe has no second reader */
+	if (err != -ENOSPC && err != -EIO && err != -EDQUOT)
 		o->err = err;
 }
 

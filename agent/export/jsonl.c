@@ -52,9 +52,9 @@ static void put_double(struct buf *b, double d)
 		if (strtod(text, NULL) == d)
 			break;
 	}
-	if (!strpbrk(text, ".e"))
-		strcat(text, ".0");
 	buf_put(b, text, strlen(text));
+	if (!strpbrk(text, ".e"))
+		buf_put(b, ".0", 2);
 }
 
 static void put_value(struct buf *b, const struct attr *a)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Read the OTEL_* variables. A signal's own variable (..._TRACES_...) wins over the general one. Main thread, at start. */
+/* Read the OTEL_* variables; a signal's own (..._TRACES_...) wins over the general one. Main thread, at start. */
 #include "export/otlp_cfg.h"
 
 #include <errno.h>
@@ -187,8 +187,8 @@ static int read_protocol(const struct reader *r, struct otlp_cfg *c)
 	const char *protocol = otlp_var(r, "PROTOCOL"), *compression = otlp_var(r, "COMPRESSION");
 
 	if (protocol && strcmp(protocol, "http/protobuf")) {
-		snprintf(r->why, r->why_len, "OTEL_EXPORTER_OTLP_PROTOCOL: only http/protobuf is supported, usually on port "
-			 "4318; unset the variable, or set it to http/protobuf");
+		snprintf(r->why, r->why_len, "OTEL_EXPORTER_OTLP_PROTOCOL: only http/protobuf is supported, usually on "
+			 "port 4318; unset the variable, or set it to http/protobuf");
 		return -EPROTONOSUPPORT;
 	}
 	c->gzip = compression && !strcmp(compression, "gzip");
@@ -204,8 +204,8 @@ static int read_limits(const struct reader *r, struct otlp_cfg *c)
 			      &timeout_ms);
 
 	if (!err)
-		err = read_number(r, var(r, "OTEL_BSP_SCHEDULE_DELAY"), "OTEL_BSP_SCHEDULE_DELAY (milliseconds)", 0, 3600000,
-				  &delay_ms);
+		err = read_number(r, var(r, "OTEL_BSP_SCHEDULE_DELAY"), "OTEL_BSP_SCHEDULE_DELAY (milliseconds)", 0,
+				  3600000, &delay_ms);
 	if (!err)
 		err = read_number(r, var(r, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE"), "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 1,
 				  KS_BATCH_SPANS, &batch);

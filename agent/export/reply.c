@@ -2,8 +2,6 @@
 /* The HTTP/1.1 response parser of the exporter: a small state machine over lines and counted bytes. One owner. */
 #include "export/reply.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <time.h>
 
 #include "limits.h"
@@ -61,27 +59,36 @@ static bool decimal(struct slice s, uint64_t *ret)
 	return true;
 }
 
+/* `digits` digits and then this character; -1 if it is not so. */
+static int date_number(const char *at, int digits, char then)
+{
+	int v = 0;
+
+	for (; digits; digits--, at++) {
+		if (*at < '0' || *at > '9')
+			return -1;
+		v = v * 10 + (*at - '0');
+	}
+	return *at == then ? v : -1;
+}
+
 /* IMF-fixdate, RFC 9110 section 5.6.7: "Sun, 06 Nov 1994 08:49:37 GMT". The obsolete forms are not read. */
 static int64_t http_date(struct slice s)
 {
 	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-	char text[40], month[4] = "";
 	struct tm tm = { 0 };
-	const char *at;
-	int end = 0;
 
-	if (!s.len || s.len >= sizeof(text))
+	if (s.len != 29 || s.ptr[3] != ',' || s.ptr[4] != ' ' || s.ptr[11] != ' ' || !slice_ends(s, SLICE(" GMT")))
 		return 0;
-	memcpy(text, s.ptr, s.len);
-	text[s.len] = 0;
-	if (sscanf(text, "%*3c, %2d %3s %4d %2d:%2d:%2d GMT%n", &tm.tm_mday, month, &tm.tm_year, &tm.tm_hour,
-		   &tm.tm_min, &tm.tm_sec, &end) != 6 || !end || text[end])
+	while (tm.tm_mon < 12 && memcmp(months + (size_t)tm.tm_mon * 3, s.ptr + 8, 3))
+		tm.tm_mon++;
+	tm.tm_mday = date_number(s.ptr + 5, 2, ' ');
+	tm.tm_year = date_number(s.ptr + 12, 4, ' ') - 1900;
+	tm.tm_hour = date_number(s.ptr + 17, 2, ':');
+	tm.tm_min = date_number(s.ptr + 20, 2, ':');
+	tm.tm_sec = date_number(s.ptr + 23, 2, ' ');
+	if (tm.tm_mon == 12 || tm.tm_mday < 1 || tm.tm_year < 0 || tm.tm_hour < 0 || tm.tm_min < 0 || tm.tm_sec < 0)
 		return 0;
-	at = strlen(month) == 3 ? strstr(months, month) : NULL;
-	if (!at || (at - months) % 3)
-		return 0;
-	tm.tm_mon = (int)(at - months) / 3;
-	tm.tm_year -= 1900;
 	return timegm(&tm);
 }
 

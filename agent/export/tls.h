@@ -13,7 +13,8 @@
 struct tls;	 /* library and trust store */
 struct tls_conn; /* one connection */
 
-/* ca: PEM file, NULL: the system's. client_cert, client_key: PEM files or NULL. 0 or -errno, and `why` says what to do. */
+/* ca: PEM file, NULL: the system's. client_cert, client_key: PEM files or NULL. 0, or -errno and `why` says what to
+ * do. */
 int tls_new(const char *ca, const char *client_cert, const char *client_key, struct tls **ret, char *why,
 	    size_t why_len);
 void tls_free(struct tls *t);

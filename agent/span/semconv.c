@@ -66,23 +66,31 @@ static const char *source_text(const char *source)
 
 #define ROWS(table) (sizeof(table) / sizeof((table)[0]))
 
+static const char intro[] =
+	"<!-- generated from agent/span/semconv.def and agent/base/incomplete.def; do not edit -->\n"
+	"# Attributes\n"
+	"\n"
+	"Conventions followed: GenAI (semantic-conventions-genai, commit fe5608e249d6, August 2026) and core 1.44.0.\n"
+	"What no convention names is under `kernspan.`. Durations are seconds. An attribute whose value the wire\n"
+	"did not carry is absent; nothing is estimated.\n"
+	"\n"
+	"One call gives a span of kind CLIENT where the process sent the request, and a span of kind SERVER where\n"
+	"the process answered it. Both views continue the trace of a `traceparent` header if the request carries\n"
+	"one: the parent is then the header's parent id. Without the header the two views of one call, both seen on\n"
+	"this node, stay two traces: each view knows the ports but not when the other one began, and ports are used\n"
+	"again, so that joining them would be a guess. Ids are derived from the run's seed, the connection and the\n"
+	"exchange, so that replaying a recording gives the same ids.\n"
+	"\n"
+	"A CLIENT span with an HTTP status of 400 or more, a SERVER span with 500 or more, and a call whose body or\n"
+	"stream reports an error have status ERROR and `error.type`. A call that ended without an answer is not\n"
+	"called an error (the caller may have cancelled it): `kernspan.incomplete` says `no_answer`.\n"
+	"\n"
+	"| attribute | type | source | stability | meaning |\n"
+	"|---|---|---|---|---|\n";
+
 void semconv_docs(FILE *out)
 {
-	fputs("<!-- generated from agent/span/semconv.def and agent/base/incomplete.def; do not edit -->\n"
-	      "# Attributes\n\n"
-	      "Conventions followed: GenAI (semantic-conventions-genai, commit fe5608e249d6, August 2026) and core 1.44.0.\n"
-	      "What no convention names is under `kernspan.`. Durations are seconds. An attribute whose value the wire did\n"
-	      "not carry is absent; nothing is estimated.\n\n"
-	      "One call gives a span of kind CLIENT where the process sent the request, and a span of kind SERVER where the\n"
-	      "process answered it. Both views continue the trace of a `traceparent` header if the request carries one: the\n"
-	      "parent is then the header's parent id. Without the header the two views of one call, both seen on this node,\n"
-	      "stay two traces: each view knows the ports but not when the other one began, and ports are used again, so\n"
-	      "that joining them would be a guess. Ids are derived from the run's seed, the connection and the exchange, so\n"
-	      "that replaying a recording gives the same ids.\n\n"
-	      "A CLIENT span with an HTTP status of 400 or more, a SERVER span with 500 or more, and a call whose body or\n"
-	      "stream reports an error have status ERROR and `error.type`. A call that ended without an answer is not\n"
-	      "called an error (the caller may have cancelled it): `kernspan.incomplete` says `no_answer`.\n\n"
-	      "| attribute | type | source | stability | meaning |\n|---|---|---|---|---|\n", out);
+	fputs(intro, out);
 	for (size_t i = 0; i < ROWS(attr_rows); i++)
 		fprintf(out, "| `%s` | %s | %s | %s | %s |\n", attr_rows[i].name, type_text(attr_rows[i].type),
 			source_text(attr_rows[i].source), attr_rows[i].stability, attr_rows[i].meaning);

@@ -68,8 +68,8 @@ static enum db_result set_up(struct db *db)
 				      "PRAGMA cache_size=-1024; PRAGMA journal_size_limit=4194304;"
 				      "PRAGMA wal_autocheckpoint=500;";
 	static const char insert[] =
-		"INSERT INTO spans(start_ns,duration_ns,kind,name,provider,model,response_model,service,pid,http_status,"
-		"error,error_type,ttfc_s,input_tokens,output_tokens,incomplete,trace_id,json)"
+		"INSERT INTO spans(start_ns,duration_ns,kind,name,provider,model,response_model,service,pid,"
+		"http_status,error,error_type,ttfc_s,input_tokens,output_tokens,incomplete,trace_id,json)"
 		"VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
 	int64_t version = -1, tables = -1;
 	enum db_result r = number(db, "PRAGMA user_version", &version);

@@ -172,7 +172,7 @@ static int prepare(struct query *q, const struct query_filter *f, int64_t after,
 	bind_glob(*ret, ":service", f->service);
 	at = sqlite3_bind_parameter_index(*ret, ":status");
 	if (at && all_digits(f->status))
-		sqlite3_bind_int64(*ret, at, atoll(f->status));
+		sqlite3_bind_int64(*ret, at, strtoll(f->status, NULL, 10));
 	else if (at)
 		sqlite3_bind_text(*ret, at, f->status, -1, SQLITE_STATIC);
 	return 0;

@@ -42,7 +42,8 @@ static void warn(struct store *s, enum db_result r)
 		return;
 	s->said = r;
 	snprintf(line, sizeof(line), "store: %s; spans are counted as store_failed, writing goes on when it can",
-		 r == DB_FULL ? "the disk is full" : r == DB_BUSY ? "another process holds the file" : db_error(&s->db));
+		 r == DB_FULL ? "the disk is full" :
+		 r == DB_BUSY ? "another process holds the file" : db_error(&s->db));
 	s->cfg.warn(s->cfg.warn_ctx, line);
 }
 
