@@ -193,7 +193,7 @@ static int exchange(struct net *n, const struct slice *parts, size_t part_cnt, s
 		*ret_any = true;
 		result = len ? reply_push(reply, (struct slice){ data, (size_t)len }) : reply_eof(reply);
 	}
-	return result == REPLY_DONE ? 0 : -EPROTO;
+	return result == REPLY_DONE ? 0 : -EBADMSG;
 }
 
 int net_request(struct net *n, const struct slice *parts, size_t part_cnt, struct reply *reply, uint64_t until_ns)

@@ -28,7 +28,7 @@ struct net {
 /* Wait until the socket can be read or written. 0, -ETIMEDOUT, -errno. */
 int net_wait(int fd, bool write, uint64_t until_ns);
 /* Send a request that consists of these slices and read the response into reply (reset first). Connects when there is
- * no connection; a kept one that turns out to be closed is opened again once. 0; -EPROTO with reply->status set: the
- * response is broken or too large; else -errno: no response. */
+ * no connection; a kept one that turns out to be closed is opened again once. 0; -EBADMSG: the response is
+ * broken or too large; else -errno: no response, `trouble` may say more. */
 int net_request(struct net *n, const struct slice *parts, size_t part_cnt, struct reply *reply, uint64_t until_ns);
 void net_close(struct net *n);

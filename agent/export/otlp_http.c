@@ -160,7 +160,7 @@ static bool attempt(struct otlp_out *o, const struct slice *parts, uint64_t unti
 	int64_t wait;
 
 	*ret_wait_ns = 0;
-	if (err && err != -EPROTO) {
+	if (err && err != -EBADMSG) {
 		say_down(o, err);
 		return false;
 	}

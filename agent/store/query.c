@@ -155,7 +155,8 @@ static int prepare(struct query *q, const struct query_filter *f, int64_t after,
 	/* names are ours; every value is bound */
 	snprintf(sql, sizeof(sql),
 		 "SELECT * FROM (SELECT * FROM spans WHERE id > :after%s%s%s%s%s%s%s ORDER BY id DESC%s) ORDER BY id",
-		 f->since_ns ? " AND start_ns + duration_ns >= :since" : "", f->min_duration_ns ? " AND duration_ns >= :min" : "",
+		 f->since_ns ? " AND start_ns + duration_ns >= :since" : "",
+		 f->min_duration_ns ? " AND duration_ns >= :min" : "",
 		 f->model ? " AND (model GLOB :model OR response_model GLOB :model)" : "",
 		 f->provider ? " AND provider GLOB :provider" : "", f->service ? " AND service GLOB :service" : "",
 		 f->pid ? " AND pid = :pid" : "", status_sql(f->status), f->last ? " LIMIT :last" : "");
