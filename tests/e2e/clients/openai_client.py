@@ -6,13 +6,14 @@ One after another, or with gather all at once.
 
 import asyncio
 import inspect
+import os
 import sys
 
 import openai
 
 from seen import Seen
 
-MODEL = "lab-model"
+MODEL = os.environ.get("LAB_MODEL", "lab-model")
 TOOL = {"type": "function", "function": {"name": "get_weather", "parameters": {
     "type": "object", "properties": {"city": {"type": "string"}, "unit": {"type": "string"}}}}}
 

@@ -193,6 +193,7 @@ def http_get(url):
 CLIENTS = {
     "python-openai-sync": ["openai", sys.executable, E2E / "clients/openai_client.py", "sync"],
     "python-openai-async": ["openai", sys.executable, E2E / "clients/openai_client.py", "async"],
+    "python-openai-gather": ["gather", sys.executable, E2E / "clients/openai_client.py", "gather"],
     "python-anthropic-sync": ["anthropic", sys.executable, E2E / "clients/anthropic_client.py", "sync"],
     "python-anthropic-async": ["anthropic", sys.executable, E2E / "clients/anthropic_client.py", "async"],
     "node-openai": ["openai", "node", E2E / "clients/openai_client.mjs"],
@@ -204,17 +205,20 @@ CASES = {
                "utf8:stream", "disconnect:stream", "responses", "responses:stream", "embed", "e401", "e429", "e400"],
     "anthropic": ["plain", "plain:stream", "tool", "tool:stream", "length", "length:stream", "utf8:stream",
                   "disconnect:stream", "e401", "e429", "e529"],
+    "gather": ["plain:stream", "length:stream", "tool:stream", "utf8:stream", "plain", "tool"] * 4,
     "curl": ["openai:plain", "openai:plain:stream", "openai:tool", "openai:tool:stream", "openai:length",
              "openai:disconnect:stream", "openai:e401", "openai:e429", "anthropic:plain", "anthropic:plain:stream",
              "anthropic:tool:stream", "anthropic:e529"],
 }
 
 
-def run_client(lab, name, base, cases, timeout=120):
-    """Run one client program; returns what it saw, each row with the pid that made the call."""
-    command = CLIENTS[name][1:]
-    client = subprocess.Popen([*command, base, *cases], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                              stdin=subprocess.DEVNULL, env=lab.client_env(), text=True)
+def begin_client(lab, name, base, cases, env=None, wrap=()):
+    return subprocess.Popen([*wrap, *CLIENTS[name][1:], base, *cases], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                            stdin=subprocess.DEVNULL, env={**lab.client_env(), **(env or {})}, text=True)
+
+
+def end_client(client, name, cases, timeout=120):
+    """What the client saw, each row with the pid that made the call."""
     try:
         out, err = client.communicate(timeout=timeout)
     except subprocess.TimeoutExpired as late:
@@ -226,3 +230,7 @@ def run_client(lab, name, base, cases, timeout=120):
     if len(rows) != len(cases):
         raise LabError(f"{name} made {len(rows)} calls, not {len(cases)}:\n{err[-3000:]}")
     return [{"pid": client.pid, **row} for row in rows]
+
+
+def run_client(lab, name, base, cases, timeout=120, **more):
+    return end_client(begin_client(lab, name, base, cases, **more), name, cases, timeout)
