@@ -58,7 +58,7 @@ void config_print(const struct config *c, FILE *out)
 	fprintf(out, "limits:\n");
 	for (size_t i = 0; i < sizeof(limits) / sizeof(*limits); i++)
 		fprintf(out, "  %-28s %" PRIu64 "\n", limits[i].name, limits[i].value);
-	fprintf(out, "worst-case memory, bytes:\n");
+	fprintf(out, "memory at most, bytes:\n");
 	add(&sum, "data ring", c->ring_bytes);
 	add(&sum, "control ring", KS_CTL_RING_BYTES);
 	pipeline_bytes(add, &sum);
@@ -67,5 +67,5 @@ void config_print(const struct config *c, FILE *out)
 		add(&sum, "queue and batch of OTLP", KS_QUEUE_BYTES + KS_BATCH_BYTES);
 	if (strcmp(c->store, "none") != 0)
 		add(&sum, "queue of the store", KS_QUEUE_BYTES);
-	fprintf(out, "  %-28s %12" PRIu64 "\n", "total", sum.bytes);
+	fprintf(out, "worst-case memory: %" PRIu64 " bytes\n", sum.bytes);
 }

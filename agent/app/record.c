@@ -20,6 +20,7 @@ struct recorder {
 	int fd;
 	int err; /* the first failure; nothing is written after it */
 	size_t fill;
+	uint64_t held;	/* records in buf */
 	uint64_t whole; /* file length that ends with a whole record */
 	struct redactor *redactor;
 	uint8_t buf[RECORD_BUF] __attribute__((aligned(8)));
@@ -72,11 +73,12 @@ void recorder_flush(struct recorder *r)
 	r->err = write_all(r->fd, r->buf, r->fill);
 	if (r->err) {
 		log_err("record", "the recording ends here: %s", strerror(-r->err));
+		drop(KS_DROP_record_failed, r->held);
 		if (ftruncate(r->fd, (off_t)r->whole) < 0)
 			log_warn("record", "the recording ends inside a record");
 	}
 	r->whole += r->fill;
-	r->fill = 0;
+	r->fill = r->held = 0;
 }
 
 void recorder_put(struct recorder *r, const struct ks_hdr *ev)
@@ -95,6 +97,7 @@ void recorder_put(struct recorder *r, const struct ks_hdr *ev)
 	if (r->redactor)
 		redactor_push(r->redactor, copy);
 	r->fill += len;
+	r->held++;
 }
 
 int recorder_free(struct recorder *r)
