@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The state of one exchange that is being decoded, and what decoders do to it. Lives in the exchange's arena.
+ * Loop thread.
+ */
+#pragma once
+
+#include "provider/shape.h"
+
+/* A compiled list of maps: row i of `rows` is what path id i fills. */
+struct field_set {
+	struct json_paths *paths;
+	const struct field *rows;
+	size_t cnt;
+	char *text; /* the joined paths, and the copied rows */
+};
+
+/* One api with its sets; made once at start. */
+struct route {
+	const struct provider *provider;
+	const struct api *api;
+	struct field_set request, plain, stream;
+};
+
+/* One body or event: where the scanner's values go. */
+struct side {
+	struct decode *d;
+	const struct field_set *set;
+	struct json_scan scan;
+	struct facts *before;  /* as it was at the first hole, for when what came behind proves wrong */
+	uint16_t guess;	       /* of the recovered values that facts hold */
+	bool used, bad, over;
+	bool holding;	       /* text[] collects a string that arrives in parts */
+	size_t text_len;
+	uint64_t digits;       /* of the base64 string that arrives */
+	char text[KS_VALUE_CAP];
+};
+
+#define INTERNED 8
+
+struct decode {
+	struct exchange *x;
+	const struct route *route;
+	bool host_known; /* a row of hosts.def */
+	bool certain;	 /* an AI call for sure */
+	bool no_first, no_first_content; /* a hole may hide them */
+	bool in_event;
+	bool refused;	 /* a value did not fit */
+	uint64_t now_ns; /* of the message that is being decoded */
+	struct facts f;
+	struct side request, response;
+	struct json_repeat *repeat; /* NULL until the first event */
+	struct slice interned[INTERNED];
+	unsigned int interned_at;
+	uint8_t head_len; /* first bytes of the event's data, for "[DONE]" */
+	char head[8];
+};
+
+/* Compile the maps of one side. -ENOMEM, -EINVAL (a malformed or repeated path: a bug). */
+int field_set_init(struct field_set *set, const struct map maps[MAPS_MAX]);
+void field_set_done(struct field_set *set);
+
+void facts_init(struct facts *f);
+void event_init(struct event_facts *ev);
+
+/* Begin a body. */
+void side_begin(struct side *s, struct decode *d, const struct field_set *set);
+void side_feed(struct side *s, struct slice data);
+/* Bytes of a body are missing. */
+void side_gap(struct side *s);
+/* The body is over. whole: it is known to end here. */
+void side_end(struct side *s, bool whole);
+
+/* One event, or a part of it (enum msg_flag). */
+void event_feed(struct decode *d, struct slice data, uint8_t flags);
+void event_gap(struct decode *d);
+
+/* A copy of text that lives as long as the call; the same copy for the same text if it was used lately. Empty when it
+ * is longer than KS_VALUE_CAP or the arena is full. */
+struct slice keep(struct decode *d, struct slice text);
+void keep_into(struct decode *d, struct slice *to, struct slice text);
+
+/* Output text arrived. */
+void decode_content(struct decode *d);
+/* The finish reason of a choice. */
+void decode_finish(struct decode *d, int64_t choice, struct slice reason);
+/* A tool call, named by a key of the decoder's choice; later calls with the key fill what is still empty. */
+void decode_tool(struct decode *d, uint32_t key, struct slice id, struct slice name);
+/* A count of tokens. */
+void decode_usage(struct decode *d, int64_t *to, struct slice number);

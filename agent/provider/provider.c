@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The provider stage: judges each exchange, sends its bodies to the decoder, and makes the call at the end. State of an
+ * exchange is in its arena, under x->user. Loop thread; owns the compiled maps.
+ */
+#include "provider/provider.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/drop.h"
+#include "provider/recognise.h"
+
+struct provider_stage {
+	struct call_sink sink;
+	struct route *routes;
+	size_t route_cnt;
+};
+
+static const struct provider *const providers[] = {
+#define PROVIDER(name) &provider_##name,
+#include "provider/providers.def"
+#undef PROVIDER
+};
+#define PROVIDER_CNT (sizeof(providers) / sizeof(providers[0]))
+
+static int route_init(struct route *r, const struct provider *p, const struct api *api)
+{
+	int err;
+
+	*r = (struct route){ .provider = p, .api = api };
+	err = field_set_init(&r->request, api->request);
+	if (!err)
+		err = field_set_init(&r->plain, api->plain);
+	if (!err)
+		err = field_set_init(&r->stream, api->stream);
+	return err;
+}
+
+int provider_new(const struct provider_cfg *cfg, struct call_sink sink, struct provider_stage **ret)
+{
+	struct provider_stage *p = calloc(1, sizeof(*p));
+	size_t cnt = 0;
+
+	(void)cfg;
+	for (size_t i = 0; i < PROVIDER_CNT; i++)
+		cnt += providers[i]->api_cnt;
+	if (!p || !(p->routes = calloc(cnt, sizeof(*p->routes)))) {
+		free(p);
+		return -ENOMEM;
+	}
+	p->sink = sink;
+	for (size_t i = 0; i < PROVIDER_CNT; i++)
+		for (size_t k = 0; k < providers[i]->api_cnt; k++) {
+			int err = route_init(&p->routes[p->route_cnt++], providers[i], &providers[i]->apis[k]);
+
+			if (err) {
+				provider_free(p);
+				return err;
+			}
+		}
+	*ret = p;
+	return 0;
+}
+
+void provider_free(struct provider_stage *p)
+{
+	if (!p)
+		return;
+	for (size_t i = 0; i < p->route_cnt; i++) {
+		field_set_done(&p->routes[i].request);
+		field_set_done(&p->routes[i].plain);
+		field_set_done(&p->routes[i].stream);
+	}
+	free(p->routes);
+	free(p);
+}
+
+static void ignore(struct exchange *x)
+{
+	x->ignore = true;
+	x->user = NULL;
+}
+
+static void want(struct decode *d)
+{
+	d->certain = true;
+	d->x->wanted = true;
+}
+
+/* Two independent signs make a call: the path, and either host, headers or a body's shape (wire.md section 1). */
+static void judge(struct decode *d)
+{
+	uint32_t need = d->route->api->need;
+	struct facts *f = &d->f;
+
+	f->evidence |= f->call.model.len ? SEEN_MODEL : 0;
+	f->evidence |= f->call.max_tokens != CALL_UNSET ? SEEN_LIMIT : 0;
+	f->evidence |= f->dims != CALL_UNSET ? SEEN_ANSWER : 0;
+	if (!d->certain && ((d->f.evidence & need) == need || d->f.evidence & SEEN_ANSWER))
+		want(d);
+}
+
+static void request_head(struct provider_stage *p, const struct message *msg)
+{
+	struct exchange *x = msg->x;
+	struct slice authority = msg->authority, path = target_path(msg->target, &authority), model;
+	const struct route *route = route_find(p->routes, p->route_cnt, path);
+	const char *known;
+	struct decode *d;
+	struct ai_call *c;
+
+	if (!slice_eq(msg->method, SLICE("POST")) || !route || !is_json(msg)) {
+		ignore(x);
+		return;
+	}
+	d = arena_alloc(x->arena, sizeof(*d));
+	if (!d) {
+		drop(KS_DROP_arena_full, 1);
+		ignore(x);
+		return;
+	}
+	x->user = d;
+	d->x = x;
+	d->route = route;
+	facts_init(&d->f);
+	side_begin(&d->request, d, &route->request);
+	side_begin(&d->response, d, &route->plain);
+	c = &d->f.call;
+	c->method = keep(d, msg->method);
+	c->path = keep(d, path);
+	authority_split(authority, &c->host, &c->host_port);
+	c->host = keep(d, c->host);
+	c->http_version = msg->version;
+	c->tls = msg->tls;
+	request_headers(d, msg);
+	known = host_provider(c->host);
+	model = deployment(path);
+	c->model = keep(d, model);
+	c->provider = known ? known : model.len ? "azure.ai.openai" : route->provider->name;
+	d->host_known = known || model.len;
+	if (d->host_known || headers_fit(route->provider, msg))
+		want(d);
+}
+
+static void request_end(struct decode *d, const struct message *msg)
+{
+	const uint32_t unsure = INCOMPLETE_CUT | INCOMPLETE_EVICTED | INCOMPLETE_STOPPED | INCOMPLETE_SYNTAX | INCOMPLETE_BODY;
+	bool holed = d->request.before || d->x->gap_len;
+
+	side_end(&d->request, !(msg->x->incomplete & unsure));
+	judge(d);
+	/* the whole body was read and is of another kind */
+	if (!d->certain && d->request.used && !d->request.bad && !holed && !(msg->x->incomplete & unsure))
+		ignore(msg->x);
+}
+
+static void response_head(struct decode *d, const struct message *msg)
+{
+	if (d->request.before && !d->request.over)
+		side_end(&d->request, false); /* what was guessed of a request must not undo what is now certain */
+	d->f.call.status = msg->status;
+	d->response.over = !is_json(msg); /* a page of a proxy, say; events come all the same */
+	response_headers(d, msg);
+}
+
+static void response_event(struct decode *d, const struct message *msg)
+{
+	struct ai_call *c = &d->f.call;
+
+	if (d->response.set != &d->route->stream) {
+		side_begin(&d->response, d, &d->route->stream);
+		c->stream = true;
+	}
+	if (!c->first_chunk_ns && !d->no_first)
+		c->first_chunk_ns = msg->ts_ns;
+	event_feed(d, msg->data, msg->flags);
+}
+
+static void response_gap(struct decode *d)
+{
+	struct ai_call *c = &d->f.call;
+
+	if (d->response.set == &d->route->plain) {
+		/* whether events or a body follow is not known: a body decodes its hole, events begin anew */
+		side_gap(&d->response);
+	} else {
+		event_gap(d);
+	}
+	d->no_first |= !c->first_chunk_ns;
+	d->no_first_content |= !c->first_content_ns;
+}
+
+static void response_end(struct decode *d, const struct message *msg)
+{
+	const uint32_t unsure = INCOMPLETE_CUT | INCOMPLETE_EVICTED | INCOMPLETE_STOPPED | INCOMPLETE_SYNTAX | INCOMPLETE_BODY;
+
+	if (d->response.set == &d->route->plain)
+		side_end(&d->response, !(msg->x->incomplete & unsure));
+	judge(d);
+}
+
+static void set_usage(struct decode *d)
+{
+	struct facts *f = &d->f;
+	bool plain = d->response.set == &d->route->plain;
+
+	if (!f->usage_seen)
+		f->call.usage = CALL_USAGE_NONE;
+	else if (plain ? json_scan_end(&d->response.scan) == JSON_DONE : f->usage_last || f->call.stream_done)
+		f->call.usage = CALL_USAGE_BODY;
+	else
+		f->call.usage = CALL_USAGE_PARTIAL;
+}
+
+static void set_error(struct facts *f)
+{
+	struct ai_call *c = &f->call;
+
+	c->error_type = f->err_code.len ? f->err_code : f->err_type;
+	if (f->error && !c->error_type.len && c->status < 400)
+		c->error_type = SLICE("_OTHER"); /* semconv.md section 7.1 */
+	if (slice_eq(c->error_type, SLICE("content_filter")))
+		c->refusal = true; /* Azure: the prompt was blocked */
+}
+
+static void set_exchange(struct ai_call *c, const struct message *msg)
+{
+	const struct exchange *x = msg->x;
+
+	c->conn = x->conn;
+	c->conn_id = x->conn->id;
+	c->seq = x->seq;
+	c->is_client = x->req_dir == KS_OUT;
+	c->first_on_conn = x->first_on_conn;
+	c->incomplete = x->incomplete;
+	c->req_start_ns = x->req_start_ns;
+	c->req_end_ns = x->req_end_ns;
+	c->resp_start_ns = x->resp_start_ns;
+	c->resp_end_ns = x->resp_end_ns;
+	c->end_ns = msg->ts_ns;
+	c->req_body_len = x->req_body_len;
+	c->resp_body_len = x->resp_body_len;
+	c->gap_len = x->gap_len;
+}
+
+static void done(struct provider_stage *p, struct decode *d, const struct message *msg)
+{
+	struct ai_call *c = &d->f.call;
+
+	side_end(&d->request, false);
+	side_end(&d->response, false);
+	judge(d);
+	if (!d->certain)
+		return;
+	if (c->dimensions == CALL_UNSET)
+		c->dimensions = d->f.dims;
+	c->op = d->route->api->op;
+	c->api_type = d->route->api->type;
+	if (!d->host_known && d->f.hint.len)
+		c->provider = d->f.hint.ptr;
+	set_usage(d);
+	if (d->route->api->finish)
+		d->route->api->finish(d);
+	set_error(&d->f);
+	set_exchange(c, msg);
+	p->sink.push(p->sink.ctx, c);
+}
+
+static void request_push(struct provider_stage *p, struct decode *d, const struct message *msg)
+{
+	if (msg->kind == MSG_HEAD)
+		request_head(p, msg);
+	else if (!d)
+		return;
+	else if (msg->kind == MSG_BODY)
+		side_feed(&d->request, msg->data);
+	else if (msg->kind == MSG_GAP)
+		side_gap(&d->request);
+	else if (msg->kind == MSG_END)
+		request_end(d, msg);
+}
+
+static void response_push(struct decode *d, const struct message *msg)
+{
+	if (msg->kind == MSG_HEAD)
+		response_head(d, msg);
+	else if (msg->kind == MSG_BODY)
+		side_feed(&d->response, msg->data);
+	else if (msg->kind == MSG_EVENT)
+		response_event(d, msg);
+	else if (msg->kind == MSG_GAP)
+		response_gap(d);
+	else if (msg->kind == MSG_END)
+		response_end(d, msg);
+}
+
+void provider_push(struct provider_stage *p, const struct message *msg)
+{
+	struct exchange *x = msg->x;
+	struct decode *d = x->user;
+
+	if (d)
+		d->now_ns = msg->ts_ns;
+	if (msg->kind == MSG_DONE) {
+		if (d && !x->ignore)
+			done(p, d, msg);
+		x->user = NULL;
+	} else if (!x->ignore) {
+		if (!msg->response)
+			request_push(p, d, msg);
+		else if (d)
+			response_push(d, msg);
+	}
+}
