@@ -81,7 +81,7 @@ static bool answer_one(int fd)
 			       (size_t)atol(strstr(data, "Content-Length: ") + strlen("Content-Length: "));
 	}
 	end[2] = 0;
-	strncpy(server.head, data, sizeof(server.head) - 1);
+	memcpy(server.head, data, (size_t)(end - data) < sizeof(server.head) ? (size_t)(end - data) + 3 : 0);
 	answer = *server.answers;
 	if (server.answers[1])
 		server.answers++;
