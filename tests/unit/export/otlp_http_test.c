@@ -81,7 +81,8 @@ static bool answer_one(int fd)
 			       (size_t)atol(strstr(data, "Content-Length: ") + strlen("Content-Length: "));
 	}
 	end[2] = 0;
-	memcpy(server.head, data, (size_t)(end - data) < sizeof(server.head) ? (size_t)(end - data) + 3 : 0);
+	assert_true((size_t)(end - data) + 3 <= sizeof(server.head));
+	memcpy(server.head, data, (size_t)(end - data) + 3);
 	answer = *server.answers;
 	if (server.answers[1])
 		server.answers++;
