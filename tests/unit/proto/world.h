@@ -14,9 +14,9 @@
 #include <cmocka.h>
 
 #include "flow/flow.h"
-#include "proto/proto.h"
+#include "proto/conn.h" /* to see that no buffer is left behind */
 
-#define SEEN_MAX 64
+#define SEEN_MAX 256
 #define TEXT_CAP 8192
 
 struct text {
@@ -179,6 +179,7 @@ static inline struct world *world_new(void)
 static inline void world_free(struct world *w)
 {
 	flow_free(w->flow);
+	assert_int_equal(pool_cnt(w->proto->conns) + pool_cnt(w->proto->heads), 0);
 	assert_int_equal(proto_exchanges(w->proto), 0);
 	proto_free(w->proto);
 	free(w);
