@@ -85,6 +85,9 @@ struct ks_call {
 	__u64 ret;   /* user pointer that receives the count, 0: the return value is the count */
 	__u64 sp;    /* stack pointer at entry: tells nested and stale calls from the outermost */
 	__u64 enter_ns;
+	__u64 total; /* kprobe family: bytes the iterator held at entry, */
+	__u64 msg;   /* the msghdr it is in, */
+	__u64 ip;    /* and the function's address */
 	__u64 offset;	      /* of the next part in the stream */
 	__u32 len;	      /* bytes the call moved */
 	__u32 segs;	      /* segments from iov on */

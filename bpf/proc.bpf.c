@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Processes: exec, exit, fork, and executable file mappings, for the privileged process (control ring). */
+/* Processes: exec, exit, fork, for the privileged process (control ring). */
 #include "proc.bpf.h"
 
 #include <bpf/bpf_tracing.h>
@@ -51,32 +51,5 @@ int BPF_PROG(proc_fork, struct task_struct *parent, struct task_struct *child)
 
 		bpf_map_update_elem(&ks_marks, &to, &copy, BPF_ANY);
 	}
-	return 0;
-}
-
-/* vm_mmap_pgoff(file, addr, len, prot, flag, pgoff) (mm/util.c): below mmap() and the ELF loader alike; a static mapping
- * exists when it returns. */
-SEC("?fexit/vm_mmap_pgoff")
-int BPF_PROG(fe_mmap, struct file *file, unsigned long addr, unsigned long len, unsigned long prot)
-{
-	struct ks_file f;
-
-	if (file && prot & PROT_EXEC && ks_watched(ks_tgid()) && ks_mmap_new(file, &f))
-		ks_proc_emit(KS_EV_MMAP, &f);
-	return 0;
-}
-
-SEC("?kprobe/vm_mmap_pgoff")
-int BPF_KPROBE(kp_mmap_in, struct file *file, unsigned long addr, unsigned long len, unsigned long prot)
-{
-	if (file && prot & PROT_EXEC && ks_watched(ks_tgid()))
-		ks_mmap_enter(file);
-	return 0;
-}
-
-SEC("?kretprobe/vm_mmap_pgoff")
-int kp_mmap_out(void *ctx)
-{
-	ks_mmap_return();
 	return 0;
 }

@@ -4,6 +4,17 @@
 
 #include "maps.bpf.h"
 
+/*
+ * A word of a program's context at a constant offset. In C the compiler merges two such loads into one with a chosen
+ * offset, which the verifier refuses ("dereference of modified ctx ptr").
+ */
+#define KS_CTX_WORD(ctx, off)                                                                                        \
+	({                                                                                                           \
+		__u64 word_;                                                                                         \
+		asm volatile("%0 = *(u64 *)(%1 + %2)" : "=r"(word_) : "r"(ctx), "i"(off));                           \
+		word_;                                                                                               \
+	})
+
 /* Atomic: programs run on every CPU, and interrupts nest in them. */
 static __always_inline void ks_count(__u32 what, __u64 n)
 {
