@@ -191,7 +191,9 @@ static void on_probe(void *ctx, const char *name, int err, const char *advice)
 	}
 	snprintf(text, sizeof(text), "%s%s%s", strerror(-err), advice && *advice ? ": " : "",
 		 advice ? advice : "");
-	report(d, STATE_WARN, "probe", name, text);
+	/* there are three ways to watch sockets, and only some kernels need the guard; the rest has no other way */
+	bool other = strncmp(name, "sockets by", 10) == 0 || strcmp(name, "preemption guard") == 0;
+	report(d, other ? STATE_WARN : STATE_MISSING, "probe", name, text);
 }
 
 static int verdict(struct doctor *d)

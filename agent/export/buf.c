@@ -66,10 +66,19 @@ void buf_printf(struct buf *b, const char *fmt, ...)
 	va_start(ap, fmt);
 	len = vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	if (len < 0 || (size_t)len >= sizeof(text))
-		b->failed = true;
-	else
+	if (len >= 0 && (size_t)len < sizeof(text)) {
 		buf_put(b, text, (size_t)len);
+		return;
+	}
+	char *room = len < 0 ? NULL : buf_room(b, (size_t)len + 1);
+	if (!room) {
+		b->failed = true;
+		return;
+	}
+	va_start(ap, fmt);
+	vsnprintf(room, (size_t)len + 1, fmt, ap);
+	va_end(ap);
+	b->len += (size_t)len;
 }
 
 /* Unicode 15, table 3-7: the second byte has a range of its own after E0, ED, F0 and F4. */
