@@ -116,7 +116,7 @@ static void tape_calls(struct tape *t, uint64_t id, uint64_t off[2], bool token_
 {
 	static const char req[] = "POST /v1/chat/completions HTTP/1.1\r\nHost: api.openai.com\r\n"
 				  "Content-Type: application/json\r\nContent-Length: 89\r\n\r\n"
-				  "{\"model\":\"gpt-4o\",\"stream\":true,\"messages\":[{\"role\":\"user\",\"content\":\"Tell me a story\"}] }";
+				  "{\"model\":\"gpt-4o\",\"stream\":true,\"messages\":[{\"role\":\"user\",\"content\":\"Tell me a story\"}]}";
 	static char out[TOKENS * 512];
 	size_t cut[TOKENS + 4], cut_cnt;
 

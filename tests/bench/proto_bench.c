@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * flow and proto alone, fed from memory: bytes and records a second on one core, for streamed answers of 200-byte
+ * events one to a record, the same packed in full records, and one body of known length. Prints one line each.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "flow/flow.h"
+#include "limits.h"
+#include "proto/proto.h"
+
+static uint64_t parts, bytes_out;
+
+static void take(void *ctx, const struct message *m)
+{
+	(void)ctx;
+	parts++;
+	bytes_out += m->data.len;
+}
+
+static void pass(void *ctx, const struct chunk *c)
+{
+	proto_push(ctx, c);
+}
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+struct run {
+	struct flow *flow;
+	uint64_t offset[2], ts, records, bytes;
+	struct ks_ev_data *e;
+};
+
+static void call(struct run *r, enum ks_dir dir, const char *at, size_t len)
+{
+	struct ks_ev_data *e = r->e;
+
+	e->h = (struct ks_hdr){ KS_EV_DATA, 0, (uint32_t)(sizeof(*e) + len), ++r->ts, 5, 5, 7, 1 };
+	e->offset = r->offset[dir];
+	e->enter_ns = r->ts;
+	e->dir = (uint8_t)dir;
+	e->source = KS_SRC_OPENSSL;
+	e->cap_len = e->call_len = (uint32_t)len;
+	if (at)
+		memcpy(e->data, at, len);
+	r->offset[dir] += len;
+	r->records++;
+	r->bytes += len;
+	(void)flow_push(r->flow, &e->h);
+}
+
+/* One answer of `events` events of 200 bytes, `pack` of them to a record, chunked; or a body, events == 0. */
+static void answer(struct run *r, int events, int pack)
+{
+	static const char request[] = "POST /v1/chat/completions HTTP/1.1\r\nHost: api.example\r\nContent-Length: 2\r\n\r\n{}";
+	static const char head[] = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
+	static const char body[] = "HTTP/1.1 200 OK\r\nContent-Length: 16384000\r\n\r\n";
+	static char block[KS_CHUNK_CAP];
+	size_t len = 0;
+
+	for (int i = 0; i < pack; i++)
+		len += (size_t)sprintf(block + len, "c8\r\ndata: {\"choices\":[{\"delta\":{\"content\":\"%0*d\"}}]}\n\n\r\n", 155, i);
+	call(r, KS_OUT, request, sizeof(request) - 1);
+	call(r, KS_IN, events ? head : body, (events ? sizeof(head) : sizeof(body)) - 1);
+	memcpy(r->e->data, block, len);
+	for (int i = 0; i < events; i += pack)
+		call(r, KS_IN, NULL, len);
+	for (int i = 0; !events && i < 1000; i++)
+		call(r, KS_IN, NULL, KS_CHUNK_CAP);
+	if (!events) /* its last bytes */
+		return;
+	call(r, KS_IN, "0\r\n\r\n", 5);
+}
+
+static void bench(const char *name, int events, int pack, int rounds)
+{
+	struct run r = { .e = calloc(1, sizeof(*r.e) + KS_CHUNK_CAP) };
+	struct proto *p = NULL;
+	double start, took;
+
+	if (!r.e || proto_new(&(struct proto_cfg){ 0 }, (struct message_sink){ NULL, take }, &p) < 0 ||
+	    flow_new(&(struct flow_cfg){ 0 }, (struct chunk_sink){ p, pass }, &r.flow) < 0)
+		exit(1);
+	parts = bytes_out = 0;
+	start = now();
+	for (int i = 0; i < rounds; i++)
+		answer(&r, events, pack);
+	took = now() - start;
+	printf("%-16s %7.2f GB/s %7.2f M records/s %7.2f M messages/s\n", name, (double)r.bytes / took / 1e9,
+	       (double)r.records / took / 1e6, (double)parts / took / 1e6);
+	flow_free(r.flow);
+	proto_free(p);
+	free(r.e);
+}
+
+int main(void)
+{
+	for (int i = 0; i < 3; i++) {
+		bench("sse, 1 a record", 200, 1, 5000);
+		bench("sse, packed", 2000, 75, 500);
+		bench("body", 0, 0, 100);
+	}
+	return 0;
+}
