@@ -68,7 +68,7 @@ static void answer(struct run *r, int events, int pack)
 	size_t len = 0;
 
 	for (int i = 0; i < pack; i++)
-		len += (size_t)sprintf(block + len, "c8\r\ndata: {\"choices\":[{\"delta\":{\"content\":\"%0*d\"}}]}\n\n\r\n", 155, i);
+		len += (size_t)sprintf(block + len, "c8\r\ndata: {\"choices\":[{\"delta\":{\"content\":\"%0*d\"}}]}\n\n\r\n", 154, i);
 	call(r, KS_OUT, request, sizeof(request) - 1);
 	call(r, KS_IN, events ? head : body, (events ? sizeof(head) : sizeof(body)) - 1);
 	memcpy(r->e->data, block, len);
@@ -76,9 +76,8 @@ static void answer(struct run *r, int events, int pack)
 		call(r, KS_IN, NULL, len);
 	for (int i = 0; !events && i < 1000; i++)
 		call(r, KS_IN, NULL, KS_CHUNK_CAP);
-	if (!events) /* its last bytes */
-		return;
-	call(r, KS_IN, "0\r\n\r\n", 5);
+	if (events)
+		call(r, KS_IN, "0\r\n\r\n", 5);
 }
 
 static void bench(const char *name, int events, int pack, int rounds)
@@ -95,6 +94,8 @@ static void bench(const char *name, int events, int pack, int rounds)
 	for (int i = 0; i < rounds; i++)
 		answer(&r, events, pack);
 	took = now() - start;
+	if (events && parts < (uint64_t)rounds * (uint64_t)(events + 6)) /* 2 heads, 2 ends, a body, DONE */
+		printf("%lu messages, fewer than were sent: ", parts);
 	printf("%-16s %7.2f GB/s %7.2f M records/s %7.2f M messages/s\n", name, (double)r.bytes / took / 1e9,
 	       (double)r.records / took / 1e6, (double)parts / took / 1e6);
 	flow_free(r.flow);
