@@ -343,6 +343,8 @@ int agent_run(const struct agent_cfg *cfg)
 			     .resolve_lock = PTHREAD_MUTEX_INITIALIZER,
 			     .resolve_done = PTHREAD_COND_INITIALIZER };
 	drop_use(cfg->shared->drops);
+	mallopt(M_ARENA_MAX,
+		1); /* workers allocate little; an arena each would cost more than the lock */
 	int err = start_outside(a, why, sizeof(why)) ?: enter(a, why, sizeof(why));
 	err = err ?: start_inside(a, why, sizeof(why));
 	if (err) {

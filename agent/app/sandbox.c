@@ -152,6 +152,20 @@ static const int file_calls[] = {
 	SCMP_SYS(fstatfs),
 };
 
+/* Without a store these find nothing; libraries try them and go on (malloc() reads the number of CPUs), so that even
+ * with cfg->kill they are no reason to die. */
+static int refuse_files(scmp_filter_ctx f)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < sizeof(file_calls) / sizeof(*file_calls) && !err; i++) {
+		err = seccomp_rule_add(f, SCMP_ACT_ERRNO(ENOENT), file_calls[i], 0);
+		if (err == -EDOM)
+			err = 0;
+	}
+	return err;
+}
+
 static int allow(scmp_filter_ctx f, const int *calls, size_t cnt)
 {
 	int err = 0;
@@ -230,6 +244,8 @@ static int filter_calls(const struct sandbox_cfg *cfg)
 		err = err ?: allow_network(f);
 	if (cfg->files)
 		err = err ?: allow(f, file_calls, sizeof(file_calls) / sizeof(*file_calls));
+	else
+		err = err ?: refuse_files(f);
 	err = err ?: seccomp_load(f);
 	if (f)
 		seccomp_release(f);
