@@ -11,7 +11,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <malloc.h>
-#include <pthread.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -28,15 +28,15 @@
 #include "base/log.h"
 #include "base/loop.h"
 
-#define TURN_EVENTS    4096 /* records of one turn; then the other work gets its turn */
-#define TURN_IDENTS    256
-#define POLL_BUSY_MS   10  /* the kernel does not wake us below KS_WAKE_BYTES: look this often, */
-#define POLL_IDLE_MS   100 /* and this often when nothing came for a while */
-#define IDLE_AFTER_NS  2000000000ull
-#define TICK_NS	       100000000ull
-#define DRAIN_NS       2000000000ull /* at a stop, for what the ring still holds */
-#define CLOSE_NS       5000000000ull /* and for what the exporters still hold */
-#define RESOLVE_WAIT_S 10
+#define TURN_EVENTS	4096 /* records of one turn; then the other work gets its turn */
+#define TURN_IDENTS	256
+#define POLL_BUSY_MS	10  /* the kernel does not wake us below KS_WAKE_BYTES: look this often, */
+#define POLL_IDLE_MS	100 /* and this often when nothing came for a while */
+#define IDLE_AFTER_NS	2000000000ull
+#define TICK_NS		100000000ull
+#define DRAIN_NS	2000000000ull /* at a stop, for what the ring still holds */
+#define CLOSE_NS	5000000000ull /* and for what the exporters still hold */
+#define RESOLVE_WAIT_MS 10000
 
 struct agent {
 	const struct agent_cfg *cfg;
@@ -50,12 +50,6 @@ struct agent {
 	size_t turn_events; /* records of this turn */
 	uint64_t last_event_ns, last_tick_ns, active_ns;
 	bool stop;
-
-	/* a worker asks for addresses, the loop thread brings the answer */
-	pthread_mutex_t resolve_lock;
-	pthread_cond_t resolve_done;
-	bool resolving;
-	struct ipc_msg resolved;
 };
 
 static int on_record(void *ctx, void *data, size_t len)
@@ -70,42 +64,37 @@ static int on_record(void *ctx, void *data, size_t len)
 	return a->turn_events >= TURN_EVENTS ? -EAGAIN : 0;
 }
 
-/* Called on an exporter's thread. The warden knows the host: it is the configured one, whatever is asked for here. */
+/* Called on an exporter's thread, which has the socket for itself. The warden knows the host: it is the configured one,
+ * whatever is asked for here. */
 static int resolve(void *ctx, const char *host, uint16_t port, struct sockaddr_storage *out,
 		   size_t n)
 {
 	struct agent *a = ctx;
-	struct timespec until;
-	int err;
+	struct pollfd p = { .fd = a->cfg->resolve_fd, .events = POLLIN };
+	union ipc_any any;
+	int len;
 
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += RESOLVE_WAIT_S;
-	pthread_mutex_lock(&a->resolve_lock);
-	a->resolving = true;
-	err = ipc_say(a->cfg->ipc_fd, IPC_RESOLVE, 0, host);
-	while (!err && a->resolving)
-		err = -pthread_cond_timedwait(&a->resolve_done, &a->resolve_lock, &until);
-	if (!err)
-		err = a->resolved.err;
-	size_t cnt = a->resolved.addr_cnt < n ? a->resolved.addr_cnt : n;
-	for (size_t i = 0; !err && i < cnt; i++) {
-		out[i] = a->resolved.addr[i];
+	while (ipc_recv(p.fd, &any) > 0) /* an answer that came too late */
+		;
+	int err = ipc_say(p.fd, IPC_RESOLVE, 0, host);
+	if (err)
+		return err;
+	do
+		len = poll(&p, 1, RESOLVE_WAIT_MS);
+	while (len < 0 && errno == EINTR);
+	len = len > 0 ? ipc_recv(p.fd, &any) : -ETIMEDOUT;
+	const struct ipc_msg *msg = len > 0 ? ipc_msg_of(&any, len) : NULL;
+	if (!msg || msg->err)
+		return msg ? msg->err : len < 0 ? len : -EPIPE;
+	size_t cnt = msg->addr_cnt < n ? msg->addr_cnt : n;
+	for (size_t i = 0; i < cnt; i++) {
+		out[i] = msg->addr[i];
 		if (out[i].ss_family == AF_INET)
 			((struct sockaddr_in *)&out[i])->sin_port = htons(port);
 		else
 			((struct sockaddr_in6 *)&out[i])->sin6_port = htons(port);
 	}
-	pthread_mutex_unlock(&a->resolve_lock);
-	return err ? err : (int)cnt;
-}
-
-static void take_resolved(struct agent *a, const struct ipc_msg *msg)
-{
-	pthread_mutex_lock(&a->resolve_lock);
-	a->resolved = *msg;
-	a->resolving = false;
-	pthread_cond_broadcast(&a->resolve_done);
-	pthread_mutex_unlock(&a->resolve_lock);
+	return (int)cnt;
 }
 
 static void on_ipc(void *ctx, uint32_t events)
@@ -126,8 +115,6 @@ static void on_ipc(void *ctx, uint32_t events)
 		const struct ipc_msg *msg = ipc_msg_of(&any, n);
 		if (msg && msg->kind == IPC_STOP)
 			a->stop = true;
-		else if (msg && msg->kind == IPC_RESOLVED)
-			take_resolved(a, msg);
 		else if (!msg && any.hdr.kind == KS_EV_IDENT)
 			pipeline_push(a->pipeline, &any.hdr, (size_t)n);
 	}
@@ -288,7 +275,9 @@ static int start_outside(struct agent *a, char *why, size_t len)
 static int enter(struct agent *a, char *why, size_t len)
 {
 	const struct agent_cfg *cfg = a->cfg;
-	int fds[8] = { cfg->ipc_fd, a->signals.fd, a->loop.epoll_fd, a->ring_ready.fd }, n = 4;
+	int fds[8] = { cfg->ipc_fd, cfg->resolve_fd, a->signals.fd, a->loop.epoll_fd,
+		       a->ring_ready.fd },
+	    n = 5;
 	const char *step = "";
 
 	if (cfg->record_fd >= 0)
@@ -338,10 +327,7 @@ int agent_run(const struct agent_cfg *cfg)
 	struct agent *a = &agent;
 	char why[256] = "";
 
-	*a = (struct agent){ .cfg = cfg,
-			     .shared = cfg->shared,
-			     .resolve_lock = PTHREAD_MUTEX_INITIALIZER,
-			     .resolve_done = PTHREAD_COND_INITIALIZER };
+	*a = (struct agent){ .cfg = cfg, .shared = cfg->shared };
 	drop_use(cfg->shared->drops);
 	mallopt(M_ARENA_MAX,
 		1); /* workers allocate little; an arena each would cost more than the lock */

@@ -18,10 +18,11 @@ struct agent_cfg {
 	enum config_output output; /* not OUT_AUTO */
 	bool otlp;
 	int ipc_fd;
-	int ring_fd;   /* data ring map */
-	int root_fd;   /* directory to live in */
-	bool store;    /* root_fd is the store's directory */
-	int record_fd; /* -1: no recording */
+	int resolve_fd; /* of the exporter that asks for addresses */
+	int ring_fd;	/* data ring map */
+	int root_fd;	/* directory to live in */
+	bool store;	/* root_fd is the store's directory */
+	int record_fd;	/* -1: no recording */
 	uid_t uid;
 	gid_t gid;
 	volatile uint64_t *verdicts;

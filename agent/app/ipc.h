@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the two processes say to each other over one SOCK_SEQPACKET pair: a message is a struct ipc_msg, or an event
- * record (KS_EV_IDENT). The requests that the unprivileged side may make are this list and nothing else. Either end
- * that closes ends both.
+ * What the two processes say to each other over SOCK_SEQPACKET pairs (one for the loops, one for addresses): a
+ * message is a struct ipc_msg, or an event record (KS_EV_IDENT). The requests that the unprivileged side may make are
+ * this list and nothing else. Either end that closes ends both.
  */
 #pragma once
 

@@ -4,13 +4,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <grp.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define EXIT_NO_EXEC 127 /* as shells do */
@@ -36,12 +39,62 @@ static int become_invoker(void)
 	return 0;
 }
 
-static void child(char **argv, int go_fd)
+/* Where TLS libraries are installed; what the program brings itself is found when it maps it. */
+static const char *const libraries[] = {
+	"/lib/*/libssl.so.*",	  "/usr/lib/*/libssl.so.*",	"/usr/lib64/libssl.so.*",
+	"/usr/lib/libssl.so.*",	  "/usr/local/lib/libssl.so.*", "/usr/local/lib*/*/libssl.so.*",
+	"/opt/*/lib/libssl.so.*",
+};
+
+/* A mapping that the walk of /proc finds; it lasts until the exec. */
+static void map_file(const char *path)
+{
+	struct stat st;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0)
+		(void)mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
+	close(fd);
+}
+
+/* A program may be done before a mapping that it makes is noticed and attached to. So the held child maps what the program
+ * is likely to use, its own file included, and the walk of /proc attaches to it before the program runs. */
+static void map_ahead(const char *program)
+{
+	const char *path = getenv("PATH");
+	char file[4096];
+	glob_t g;
+
+	for (size_t i = 0; i < sizeof(libraries) / sizeof(*libraries); i++) {
+		if (glob(libraries[i], 0, NULL, &g))
+			continue;
+		for (size_t j = 0; j < g.gl_pathc; j++)
+			map_file(g.gl_pathv[j]);
+		globfree(&g);
+	}
+	if (strchr(program, '/'))
+		map_file(program);
+	while (!strchr(program, '/') && path && *path) {
+		size_t len = strcspn(path, ":");
+		snprintf(file, sizeof(file), "%.*s/%s", (int)len, path, program);
+		if (access(file, X_OK) == 0) {
+			map_file(file);
+			return;
+		}
+		path += len + (path[len] == ':');
+	}
+}
+
+static void child(char **argv, int go_fd, int mapped_fd)
 {
 	sigset_t none;
 	char byte;
 
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	map_ahead(argv[0]);
+	close(mapped_fd);
 	if (read(go_fd, &byte, 1) != 1)
 		_exit(0); /* starting failed; the parent has said why */
 	if (dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
@@ -62,11 +115,12 @@ static void child(char **argv, int go_fd)
 
 int launch_new(char **argv, struct launch *ret)
 {
-	int fd[2];
+	int fd[2], mapped[2];
+	char byte;
 
 	if (pipe2(fd, O_CLOEXEC) < 0)
 		return -errno;
-	pid_t pid = fork();
+	pid_t pid = pipe2(mapped, O_CLOEXEC) < 0 ? -1 : fork();
 	if (pid < 0) {
 		int err = -errno;
 		close(fd[0]);
@@ -75,9 +129,15 @@ int launch_new(char **argv, struct launch *ret)
 	}
 	if (pid == 0) {
 		close(fd[1]);
-		child(argv, fd[0]);
+		close(mapped[0]);
+		child(argv, fd[0], mapped[1]);
 	}
 	close(fd[0]);
+	close(mapped[1]);
+	while (read(mapped[0], &byte, 1) < 0 &&
+	       errno == EINTR) /* the end of it: the child has mapped, or is gone */
+		;
+	close(mapped[0]);
 	*ret = (struct launch){ .pid = pid, .go_fd = fd[1] };
 	return 0;
 }

@@ -81,10 +81,22 @@ static void on_ipc(void *ctx, uint32_t events)
 		loop_del(&w->loop, &w->ipc);
 		return; /* SIGCHLD follows */
 	}
-	if (msg && msg->kind == IPC_RESOLVE)
-		resolver_ask(w->resolver, msg->text);
-	else if (msg && msg->kind == IPC_DONE && msg->err)
+	if (msg && msg->kind == IPC_DONE && msg->err)
 		log_err("agent", "the recording is not whole: %s", strerror(-msg->err));
+}
+
+static void on_resolve(void *ctx, uint32_t events)
+{
+	struct warden *w = ctx;
+	union ipc_any any;
+	int n = ipc_recv(w->resolve.fd, &any);
+	const struct ipc_msg *msg = n > 0 ? ipc_msg_of(&any, n) : NULL;
+
+	(void)events;
+	if (n <= 0 && n != -EAGAIN)
+		loop_del(&w->loop, &w->resolve);
+	else if (msg && msg->kind == IPC_RESOLVE)
+		resolver_ask(w->resolver, msg->text);
 }
 
 static void agent_ended(struct warden *w, int status)
@@ -138,7 +150,7 @@ static void on_signal(void *ctx, uint32_t events)
 
 static int start_agent(struct warden *w)
 {
-	int fd[2], err = ipc_pair(fd);
+	int fd[2], names[2], err = ipc_pair(fd) ?: ipc_pair(names);
 
 	if (err)
 		return err;
@@ -147,6 +159,7 @@ static int start_agent(struct warden *w)
 	if (w->shared == MAP_FAILED)
 		return -errno;
 	w->agent_cfg.ipc_fd = fd[1];
+	w->agent_cfg.resolve_fd = names[1];
 	w->agent_cfg.shared = w->shared;
 	w->agent_cfg.ring_fd = probe_data_ring_fd(w->probe);
 	w->agent_cfg.verdicts = probe_verdicts(w->probe);
@@ -156,12 +169,15 @@ static int start_agent(struct warden *w)
 		return -errno;
 	if (w->agent_pid == 0) {
 		close(fd[0]);
+		close(names[0]);
 		_exit(agent_run(&w->agent_cfg));
 	}
 	close(fd[1]);
+	close(names[1]);
 	if (w->agent_cfg.record_fd >= 0)
 		close(w->agent_cfg.record_fd);
 	w->ipc.fd = fd[0];
+	w->resolve.fd = names[0];
 	return 0;
 }
 
@@ -179,10 +195,6 @@ static int await_agent(struct warden *w)
 		const struct ipc_msg *msg = n > 0 ? ipc_msg_of(&any, n) : NULL;
 		if (msg && msg->kind == IPC_READY)
 			return 0;
-		if (msg && msg->kind == IPC_RESOLVE) {
-			resolver_ask(w->resolver, msg->text);
-			continue;
-		}
 		if (msg && msg->kind == IPC_FAILED)
 			log_err("agent", "%s", msg->text);
 		else
@@ -211,7 +223,9 @@ static int start_loop(struct warden *w)
 		return -errno;
 	w->signals = (struct loop_fd){ fd, w, on_signal };
 	w->ipc = (struct loop_fd){ w->ipc.fd, w, on_ipc };
-	return loop_add(&w->loop, &w->signals, EPOLLIN) ?: loop_add(&w->loop, &w->ipc, EPOLLIN);
+	w->resolve = (struct loop_fd){ w->resolve.fd, w, on_resolve };
+	return loop_add(&w->loop, &w->signals, EPOLLIN) ?: loop_add(&w->loop, &w->ipc, EPOLLIN) ?:
+	       loop_add(&w->loop, &w->resolve, EPOLLIN);
 }
 
 static void start_control(struct warden *w)
@@ -366,7 +380,7 @@ static int start(struct warden *w)
 		log_err("warden", "cannot start the agent process: %s", strerror(-err));
 		return EXIT_RUNTIME;
 	}
-	w->resolver = resolver_new(w->config, w->ipc.fd);
+	w->resolver = resolver_new(w->config, w->resolve.fd);
 	if (!w->resolver || await_agent(w))
 		return EXIT_RUNTIME;
 	err = start_loop(w) ?: start_watch(w);

@@ -30,7 +30,7 @@ struct warden {
 	struct control *control;
 	struct ring_buffer *ctl_ring;
 	struct loop loop;
-	struct loop_fd ipc, signals, ctl;
+	struct loop_fd ipc, resolve, signals, ctl;
 	pid_t agent_pid;
 	struct launch launch; /* pid 0: no program was given */
 	uint64_t start_ns, watch_due_ns, stop_due_ns, watchdog_ns, watchdog_due_ns;
