@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Not shipped. Loads the kernel side alone and prints what it says, one line an event, so that a kernel can be asked
- * without the rest of the agent: dump [-f FAMILY] [-t SECONDS] [-s SOFILE] [-x] [-c COMMAND]. Symbols are looked up in
- * SOFILE with nm(1). -x prints payload: for loopback tests only. Main thread.
+ * without the rest of the agent: dump [-f FAMILY] [-t SECONDS] [-s SOFILE] [-x] [-i] [-w DIR] [-r RING] [-c COMMAND].
+ * Symbols are looked up in SOFILE with nm(1). -x prints payload, -w writes each direction of each stream to a file
+ * SOURCE.TGID.ID.DIRECTION at its offsets: for loopback tests only. -i prints instruction counts. Main thread.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +19,7 @@
 
 static volatile sig_atomic_t stop;
 static bool show_payload;
+static const char *write_dir;
 
 static void on_signal(int sig)
 {
@@ -45,8 +48,24 @@ static void print_flags(unsigned int flags)
 	       flags & KS_F_MIDSTREAM ? " MIDSTREAM" : "");
 }
 
+static void write_data(const struct ks_ev_data *e)
+{
+	char path[512];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s.%u.%llu.%s", write_dir, e->source == KS_SRC_SOCKET ? "socket" : "openssl",
+		 e->h.tgid, e->h.id, e->dir == KS_OUT ? "out" : "in");
+	fd = open(path, O_WRONLY | O_CREAT, 0600);
+	if (fd < 0 || pwrite(fd, e->data, e->cap_len, (off_t)e->offset) != (ssize_t)e->cap_len)
+		printf("WRITE %s: %s\n", path, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+}
+
 static void print_data(const struct ks_ev_data *e)
 {
+	if (write_dir)
+		write_data(e);
 	printf("DATA %s %s tgid=%u id=%llu sock=%llu off=%llu call=%u cap=%u part=%u dur_us=%llu",
 	       e->source == KS_SRC_SOCKET ? "socket" : "openssl", e->dir == KS_OUT ? "out" : "in", e->h.tgid, e->h.id,
 	       e->sock_id, e->offset, e->call_len, e->cap_len, e->part, (e->h.ts_ns - e->enter_ns) / 1000);
@@ -156,6 +175,7 @@ static void print_insns(const struct probe *p)
 
 struct options {
 	const char *family, *so, *command;
+	size_t ring;
 	int seconds;
 	bool insns;
 };
@@ -164,7 +184,7 @@ static void parse(struct options *o, int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "f:t:s:c:xi")) != -1) {
+	while ((c = getopt(argc, argv, "f:t:s:c:w:r:xi")) != -1) {
 		if (c == 'f')
 			o->family = optarg;
 		else if (c == 't')
@@ -173,6 +193,10 @@ static void parse(struct options *o, int argc, char **argv)
 			o->so = optarg;
 		else if (c == 'c')
 			o->command = optarg;
+		else if (c == 'w')
+			write_dir = optarg;
+		else if (c == 'r')
+			o->ring = strtoul(optarg, NULL, 0);
 		else if (c == 'x')
 			show_payload = true;
 		else if (c == 'i')
@@ -215,7 +239,7 @@ static void run(struct probe *p, const struct options *o)
 
 int main(int argc, char **argv)
 {
-	struct options o = { .family = "auto", .seconds = 3 };
+	struct options o = { .family = "auto", .seconds = 3, .ring = 4 << 20 };
 	struct tls_site site = { 0 };
 	struct probe_link *link = NULL;
 	struct probe *p;
@@ -225,7 +249,7 @@ int main(int argc, char **argv)
 
 	parse(&o, argc, argv);
 	struct probe_cfg cfg = { .family = o.family,
-				 .ring_bytes = 4 << 20,
+				 .ring_bytes = o.ring,
 				 .bpf = { .wake_bytes = KS_WAKE_BYTES, .call_cap = KS_CALL_CAP } };
 	signal(SIGINT, on_signal);
 	signal(SIGTERM, on_signal);
