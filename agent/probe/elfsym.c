@@ -191,18 +191,22 @@ static bool elf_open(struct elf *e, int fd)
 }
 
 /* Address to file offset through the segment that holds it; flags: required segment flags. */
-static bool elf_offset(const struct elf *e, uint64_t addr, uint32_t flags, uint64_t *ret)
+static const struct load *elf_load(const struct elf *e, uint64_t addr, uint32_t flags)
 {
 	for (uint32_t i = 0; i < e->load_cnt; i++) {
 		const struct load *l = &e->loads[i];
 
-		if ((l->flags & flags) != flags || addr < l->vaddr || addr - l->vaddr >= l->filesz)
-			continue;
-		if (__builtin_add_overflow(addr - l->vaddr, l->offset, ret))
-			return false;
-		return true;
+		if ((l->flags & flags) == flags && addr >= l->vaddr && addr - l->vaddr < l->filesz)
+			return l;
 	}
-	return false;
+	return NULL;
+}
+
+static bool elf_offset(const struct elf *e, uint64_t addr, uint32_t flags, uint64_t *ret)
+{
+	const struct load *l = elf_load(e, addr, flags);
+
+	return l && !__builtin_add_overflow(addr - l->vaddr, l->offset, ret);
 }
 
 static size_t sym_len(const struct elf *e)
@@ -230,13 +234,17 @@ static void sym_decode(const struct elf *e, const void *raw, struct sym *ret)
 /* Take a symbol whose name is names[i]; the first definition wins (a second one is an old symbol version). */
 static void hit(struct elf *e, size_t i, const struct sym *s)
 {
-	uint64_t off;
+	const struct load *l;
+	uint64_t off, end;
 
 	if (e->hits[i].offset || s->shndx == SHN_UNDEF || s->type != STT_FUNC || s->size == 0)
 		return;
 	if (!elf_offset(e, s->value, PF_X, &off) || off == 0)
 		return;
-	e->hits[i] = (struct elfsym_hit){ off, s->size };
+	l = elf_load(e, s->value, PF_X);
+	if (__builtin_add_overflow(l->offset, l->filesz, &end))
+		return;
+	e->hits[i] = (struct elfsym_hit){ off, s->size, l->offset, end };
 	e->found++;
 }
 

@@ -15,6 +15,7 @@
 struct elfsym_hit {
 	uint64_t offset; /* of the first byte in the file; 0 when the function is absent */
 	uint64_t size;	 /* bytes, as the symbol says */
+	uint64_t text_start, text_end; /* file offsets of the executable segment it is in */
 };
 
 struct elfsym_file {

@@ -423,6 +423,8 @@ void files_lib_get(const struct files *f, size_t i, struct watch_lib *ret_lib)
 		.funcs = l->tls.funcs,
 		.procs = l->procs,
 		.err = l->err,
+		.read = l->tls.read,
+		.write = l->tls.write,
 	};
 }
 

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "probe/probe.h"
+#include "probe/site.h"
 
 struct files;
 
@@ -54,6 +55,7 @@ struct watch_lib {
 	uint32_t funcs; /* bit set of enum tls_func */
 	uint32_t procs;
 	int err; /* 0 attached, else why not */
+	struct site read, write;
 };
 size_t files_lib_cnt(const struct files *f);
 /* i < files_lib_cnt() */

@@ -27,13 +27,15 @@ static const struct {
 
 _Static_assert(TLS_FUNC_CNT <= ELFSYM_NAMES, "one search finds all functions");
 
-static uint32_t row_find(int fd, size_t row, struct elfsym_file *file, struct tlslib *lib)
+/* hits: by enum tls_func. */
+static uint32_t row_find(int fd, size_t row, struct elfsym_file *file, struct tlslib *lib, struct elfsym_hit *ret_hits)
 {
 	const char *names[TLS_FUNC_CNT];
 	struct elfsym_hit hits[TLS_FUNC_CNT];
 	size_t func[TLS_FUNC_CNT], cnt = 0;
 
 	*lib = (struct tlslib){ .kind = libs[row].kind };
+	memset(ret_hits, 0, TLS_FUNC_CNT * sizeof(*ret_hits));
 	for (size_t i = 0; i < TLS_FUNC_CNT; i++) {
 		if (!libs[row].func[i])
 			continue;
@@ -43,6 +45,7 @@ static uint32_t row_find(int fd, size_t row, struct elfsym_file *file, struct tl
 	if (elfsym_find(fd, names, cnt, file, hits) == 0)
 		return 0;
 	for (size_t i = 0; i < cnt; i++) {
+		ret_hits[func[i]] = hits[i];
 		lib->offset[func[i]] = hits[i].offset;
 		lib->funcs |= hits[i].offset ? 1u << func[i] : 0;
 	}
@@ -55,9 +58,10 @@ int tlslib_find(int fd, struct tlslib *ret_lib)
 	const uint32_t writes = 1u << TLS_SSL_WRITE | 1u << TLS_SSL_WRITE_EX;
 
 	for (size_t row = 0; row < sizeof(libs) / sizeof(libs[0]); row++) {
+		struct elfsym_hit hits[TLS_FUNC_CNT];
 		struct elfsym_file file;
 		struct tlslib lib;
-		uint32_t funcs = row_find(fd, row, &file, &lib);
+		uint32_t funcs = row_find(fd, row, &file, &lib, hits);
 
 		if (!file.elf)
 			return -ENOENT;
@@ -66,6 +70,7 @@ int tlslib_find(int fd, struct tlslib *ret_lib)
 		*ret_lib = lib;
 		if (file.machine != NATIVE_MACHINE || !file.is64 || elfsym_is_go(fd))
 			return -ENOTSUP;
+		site_choose(fd, hits, ret_lib->offset, &ret_lib->read, &ret_lib->write);
 		return 0;
 	}
 	return -ENOENT;

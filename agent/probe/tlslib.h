@@ -8,11 +8,13 @@
 #include <stdint.h>
 
 #include "probe/probe.h"
+#include "probe/site.h"
 
 struct tlslib {
 	const char *kind;	       /* row name in tls_libs.def; static */
-	uint64_t offset[TLS_FUNC_CNT]; /* in the file; 0 = absent */
-	uint32_t funcs;		       /* bit set of enum tls_func */
+	uint64_t offset[TLS_FUNC_CNT]; /* in the file, where to attach; 0 = absent, or covered by another (site.h) */
+	uint32_t funcs;		       /* bit set of enum tls_func: what the file defines */
+	struct site read, write;
 };
 
 /* fd: a regular file opened for reading, borrowed. 0: found. -ENOENT: no TLS code. -ENOTSUP: TLS code that cannot

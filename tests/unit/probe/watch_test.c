@@ -50,7 +50,8 @@ int probe_attach_tls(struct probe *p, const struct tls_site *site, struct probe_
 	if (attach_err)
 		return attach_err;
 	assert_int_equal(stat(site->path, &st), 0);
-	assert_true(site->offset[TLS_SSL_READ] && site->offset[TLS_SSL_WRITE]);
+	assert_true((site->offset[TLS_SSL_READ] || site->offset[TLS_SSL_READ_EX]) &&
+		    (site->offset[TLS_SSL_WRITE] || site->offset[TLS_SSL_WRITE_EX]));
 	links[link_cnt] = (struct probe_link){ st.st_ino, true };
 	*ret = &links[link_cnt++];
 	return 0;
