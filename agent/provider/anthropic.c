@@ -174,7 +174,7 @@ static const struct field plain[] = {
 	HOOK("content[].id", BLOCK_ID),
 	HOOK("content[].name", BLOCK_NAME),
 	FAILURE("error"),
-	STR("error.type", err_type),
+	STR("error.type", err_code),
 };
 
 static const struct field events[] = {
@@ -192,7 +192,7 @@ static const struct field events[] = {
 	USAGE("usage.output_tokens", call.output_tokens),
 	USAGE("usage.output_tokens_details.thinking_tokens", call.reasoning_tokens),
 	FAILURE("error"),
-	STR("error.type", err_type),
+	STR("error.type", err_code),
 };
 
 static const struct api apis[] = {

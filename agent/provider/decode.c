@@ -150,6 +150,9 @@ static void set_field(struct decode *d, const struct field *f, const struct json
 	void *to = (char *)&d->f + f->to;
 
 	switch ((enum field_kind)f->kind) {
+	case FIELD_CODE:
+		d->f.code_seen = true;
+		/* fall through */
 	case FIELD_STR:
 		if (v->type == JSON_STRING && text.len)
 			keep_into(d, to, text);
@@ -262,14 +265,16 @@ static void on_base64(struct side *s, int64_t *to, const struct json_value *v)
 		s->digits = 0;
 	for (size_t i = 0; i < v->text.len; i++)
 		s->digits += v->text.ptr[i] != '=' && v->text.ptr[i] != '\\';
-	if (v->part & JSON_LAST && s->digits)
-		*to = (int64_t)(s->digits * 6 / 8 / 4);
+	if (!(v->part & JSON_LAST) || !s->digits)
+		return;
+	*to = (int64_t)(s->digits * 6 / 8 / 4);
+	s->d->f.dims_whole = true;
 }
 
 /* The kinds that want a string's contents. */
 static bool is_text(enum field_kind kind)
 {
-	return kind == FIELD_STR || kind == FIELD_STOP || kind == FIELD_HOOK;
+	return kind == FIELD_STR || kind == FIELD_CODE || kind == FIELD_STOP || kind == FIELD_HOOK;
 }
 
 static void on_value(void *ctx, const struct json_value *v)

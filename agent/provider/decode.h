@@ -44,6 +44,7 @@ struct decode {
 	bool host_known; /* a row of hosts.def */
 	bool certain;	 /* an AI call for sure */
 	bool no_first, no_first_content; /* a hole may hide them */
+	bool holed;	 /* bytes of the response are missing */
 	bool in_event;
 	bool refused;	 /* a value did not fit */
 	uint64_t now_ns; /* of the message that is being decoded */

@@ -20,7 +20,7 @@ enum hook {
 
 const struct field openai_error[3] = {
 	FAILURE("error"),
-	STR("error.code", err_code), /* a number (vLLM, OpenRouter) says no more than the status */
+	CODE("error.code"), /* a number (vLLM, OpenRouter) says no more than the status */
 	STR("error.type", err_type),
 };
 
@@ -148,25 +148,42 @@ static void event_end(struct decode *d)
 		d->f.usage_last = true;
 }
 
+/* xAI, Perplexity: what a hole took may have been output tokens too. */
+static bool counts_apart(const struct decode *d)
+{
+	struct slice name = slice_str(d->f.call.provider);
+
+	return slice_eq(name, SLICE("x_ai")) || slice_eq(name, SLICE("perplexity"));
+}
+
 /* Some servers leave reasoning out of the output tokens; the total tells (semconv.md section 4). */
+static void all_output(struct decode *d)
+{
+	struct ai_call *c = &d->f.call;
+	int64_t reasoning = c->reasoning_tokens != CALL_UNSET ? c->reasoning_tokens : 0;
+	int64_t citations = d->f.citations != CALL_UNSET ? d->f.citations : 0;
+	bool total = c->total_tokens != CALL_UNSET && c->input_tokens != CALL_UNSET;
+
+	if (c->output_tokens == CALL_UNSET)
+		return;
+	if (counts_apart(d) && d->x->incomplete && c->usage != CALL_USAGE_NONE &&
+	    !(total && c->total_tokens == c->input_tokens + c->output_tokens + reasoning && reasoning))
+		c->output_tokens = CALL_UNSET;
+	else if (slice_eq(slice_str(c->provider), SLICE("perplexity")))
+		c->output_tokens += reasoning + citations;
+	else if (total && c->total_tokens == c->input_tokens + c->output_tokens + reasoning)
+		c->output_tokens += reasoning;
+}
+
 static void finish(struct decode *d)
 {
 	struct ai_call *c = &d->f.call;
-	bool all = c->input_tokens != CALL_UNSET && c->output_tokens != CALL_UNSET;
 
 	if (d->response.set == &d->route->plain)
 		event_end(d);
-	if (!all)
-		return;
-	if (slice_eq(slice_str(c->provider), SLICE("perplexity"))) {
-		c->output_tokens += c->reasoning_tokens != CALL_UNSET ? c->reasoning_tokens : 0;
-		c->output_tokens += d->f.citations != CALL_UNSET ? d->f.citations : 0;
-	} else if (c->reasoning_tokens != CALL_UNSET && c->total_tokens != CALL_UNSET &&
-		   c->total_tokens == c->input_tokens + c->output_tokens + c->reasoning_tokens) {
-		c->output_tokens += c->reasoning_tokens;
-	}
 	if (slice_eq(c->system_fingerprint, SLICE("fp_ollama")) && !d->host_known)
 		c->provider = "ollama";
+	all_output(d);
 }
 
 static const struct field sampling[] = {

@@ -187,6 +187,7 @@ static void response_gap(struct decode *d)
 	} else {
 		event_gap(d);
 	}
+	d->holed = true;
 	d->no_first |= !c->first_chunk_ns;
 	d->no_first_content |= !c->first_content_ns;
 }
@@ -207,17 +208,20 @@ static void set_usage(struct decode *d)
 
 	if (!f->usage_seen)
 		f->call.usage = CALL_USAGE_NONE;
-	else if (plain ? json_scan_end(&d->response.scan) == JSON_DONE : f->usage_last || f->call.stream_done)
+	else if (plain ? json_scan_end(&d->response.scan) == JSON_DONE :
+			 f->usage_last || (f->call.stream_done && !d->holed)) /* a hole may hide a later count */
 		f->call.usage = CALL_USAGE_BODY;
 	else
 		f->call.usage = CALL_USAGE_PARTIAL;
 }
 
-static void set_error(struct facts *f)
+static void set_error(struct decode *d)
 {
+	struct facts *f = &d->f;
 	struct ai_call *c = &f->call;
 
-	c->error_type = f->err_code.len ? f->err_code : f->err_type;
+	/* the type counts when there is no code; what a hole took may have been one */
+	c->error_type = f->err_code.len || (d->x->incomplete && !f->code_seen) ? f->err_code : f->err_type;
 	if (f->error && !c->error_type.len && c->status < 400)
 		c->error_type = SLICE("_OTHER"); /* semconv.md section 7.1 */
 	if (slice_eq(c->error_type, SLICE("content_filter")))
@@ -253,7 +257,7 @@ static void done(struct provider_stage *p, struct decode *d, const struct messag
 	judge(d);
 	if (!d->certain)
 		return;
-	if (c->dimensions == CALL_UNSET)
+	if (c->dimensions == CALL_UNSET && (d->f.dims_whole || !d->x->incomplete))
 		c->dimensions = d->f.dims;
 	c->op = d->route->api->op;
 	c->api_type = d->route->api->type;
@@ -262,7 +266,7 @@ static void done(struct provider_stage *p, struct decode *d, const struct messag
 	set_usage(d);
 	if (d->route->api->finish)
 		d->route->api->finish(d);
-	set_error(&d->f);
+	set_error(d);
 	set_exchange(c, msg);
 	p->sink.push(p->sink.ctx, c);
 }

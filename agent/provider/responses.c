@@ -120,6 +120,9 @@ static void finish(struct decode *d)
 
 	item_close(d);
 	decode_finish(d, 0, f->why_incomplete);
+	/* a hole may have taken the status that came last */
+	if (d->holed && d->response.set == &d->route->stream && !f->call.stream_done)
+		f->call.response_status = SLICE_NONE;
 }
 
 static const struct field request[] = {
@@ -165,7 +168,7 @@ static const struct field events[] = {
 	HOOK("item.type", ADDED_TYPE),
 	HOOK("item.call_id", ADDED_ID),
 	HOOK("item.name", ADDED_NAME),
-	STR("code", err_code),
+	CODE("code"),
 };
 
 static const struct api apis[] = {

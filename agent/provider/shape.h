@@ -42,11 +42,13 @@ struct facts {
 	uint32_t item_index;
 	bool item_open, item_known;
 	bool error;		/* an error object was seen */
+	bool code_seen;		/* its code was, if only as null */
 	bool usage_seen, usage_last; /* some count; counts that are known to be the final ones */
 	bool start_seen;	/* Anthropic: message_start */
 	int64_t start_output;
 	int64_t plain_input, citations;
-	int64_t dims; /* length of the first embedding */
+	int64_t dims;	  /* length of the first embedding, */
+	bool dims_whole;  /* that was seen to its end */
 	uint32_t evidence;	/* enum evidence */
 	uint32_t tool_key[KS_TOOL_CALLS];
 	struct event_facts ev;
@@ -71,6 +73,7 @@ enum field_kind {
 	FIELD_CONTENT,	/* output text: a chunk, if not empty */
 	FIELD_REFUSAL,	/* the same, and a refusal */
 	FIELD_INPUT,	/* what is asked: "x" a string is one item, "x[]" (arg 1) counts them; a list of numbers is one */
+	FIELD_CODE,	/* the code of an error: err_code, if it is a string */
 	FIELD_ERROR,	/* present and not null: the answer is an error */
 	FIELD_STOP,	/* a stop sequence */
 	FIELD_DIMS,	/* int64_t: how many numbers an embedding has, as an array ("x[]") or in base64 ("x") */
@@ -98,6 +101,7 @@ struct field {
 #define DIMS(path, member) { path, FIELD_DIMS, 0, offsetof(struct facts, member), 0, NULL }
 #define REFUSAL(path) { path, FIELD_REFUSAL, 1, 0, 0, NULL }
 #define INPUT(path) { path, FIELD_INPUT, 0, 0, 0, NULL }, { path "[]", FIELD_INPUT, 0, 0, 1, NULL }
+#define CODE(path) { path, FIELD_CODE, 0, offsetof(struct facts, err_code), 0, NULL }
 #define FAILURE(path) { path, FIELD_ERROR, 0, 0, 0, NULL }
 #define STOP(path) { path, FIELD_STOP, 0, 0, 0, NULL }
 #define SIGN(path, sign) { path, FIELD_SIGN, 0, 0, sign, NULL }
