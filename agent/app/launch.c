@@ -59,8 +59,8 @@ static void map_file(const char *path)
 	close(fd);
 }
 
-/* A program may be done before a mapping that it makes is noticed and attached to. So the held child maps what the program
- * is likely to use, its own file included, and the walk of /proc attaches to it before the program runs. */
+/* A program may be done before a mapping that it makes is noticed and attached to. So the held child maps what the
+ * program is likely to use, its own file included, and the walk of /proc attaches to it before the program runs. */
 static void map_ahead(const char *program)
 {
 	const char *path = getenv("PATH");
