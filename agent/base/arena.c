@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Arenas over a pool of fixed blocks. A block is wiped when it goes back, so that what it gives next is zero. Loop thread. */
+/* Arenas over a pool of blocks. A block is wiped when it goes back: what it gives next is zero. Loop thread. */
 #include "base/arena.h"
 
 #include <stdlib.h>

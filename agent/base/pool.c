@@ -12,7 +12,8 @@
 #include <sys/mman.h>
 
 struct node { /* 16 bytes, so that the entry behind it is aligned */
-	uint32_t prev, next; /* order of use: next is older. Free: next in the stack. Pinned: self */
+	uint32_t prev,
+		next; /* order of use: next is older. Free: next in the stack. Pinned: self */
 	uint32_t pad[2];
 };
 

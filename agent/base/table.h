@@ -11,8 +11,8 @@
 struct table;
 
 struct table_cfg {
-	size_t len;	/* bytes of an entry */
-	uint32_t cap;	/* most entries */
+	size_t len;   /* bytes of an entry */
+	uint32_t cap; /* most entries */
 	/* An entry is given up to make room. It goes after this returns; the callback may delete other entries, not
 	 * this one. May be NULL. */
 	void (*evict)(void *ctx, void *entry);

@@ -12,20 +12,21 @@
 
 enum chunk_kind {
 	CHUNK_DATA, /* data holds the next bytes */
-	CHUNK_GAP,  /* gap_len bytes are missing here (0: unknown how many); `why` says why (enum incomplete) */
-	CHUNK_END,  /* the stream is over, both directions; exactly once, also on eviction */
+	CHUNK_GAP, /* gap_len bytes are missing here (0: unknown how many); `why` says why (enum incomplete) */
+	CHUNK_END, /* the stream is over, both directions; exactly once, also on eviction */
 };
 
 struct chunk {
 	enum chunk_kind kind;
 	enum ks_dir dir;
-	uint64_t ts_ns;	   /* when the bytes were on this side of the wire: call entry for sent, return for received */
-	uint64_t offset;   /* of data[0] or of the gap */
+	uint64_t
+		ts_ns; /* when the bytes were on this side of the wire: call entry for sent, return for received */
+	uint64_t offset; /* of data[0] or of the gap */
 	uint64_t gap_len;
-	uint32_t why;	   /* GAP: reason; END: 0, INCOMPLETE_EVICTED or INCOMPLETE_STOPPED */
+	uint32_t why; /* GAP: reason; END: 0, INCOMPLETE_EVICTED or INCOMPLETE_STOPPED */
 	struct slice data;
 	const struct conn_info *conn;
-	void **state;	   /* a slot of the next stage in this stream: NULL at first, freed by it at END */
+	void **state; /* a slot of the next stage in this stream: NULL at first, freed by it at END */
 };
 
 struct chunk_sink {

@@ -17,7 +17,8 @@
 
 struct proc {
 	struct proc_info info;
-	struct stream *streams; /* of this process, newest first; while there is one the entry is pinned */
+	struct stream *
+		streams; /* of this process, newest first; while there is one the entry is pinned */
 	uint64_t exit_ns;	/* when it ended, 0 while it lives */
 	struct proc *exit_next; /* the next of those that ended and had streams */
 };
@@ -29,9 +30,9 @@ struct stream {
 	void *state;		    /* the next stage's */
 	uint64_t at[KS_DIR_CNT];    /* next expected offset */
 	uint32_t why[KS_DIR_CNT];   /* reason of the next gap, from the record before it */
-	bool midstream;		    /* watching began late: the first offsets seen are taken as they come */
-	bool synced[KS_DIR_CNT];    /* `at` holds */
-	bool begun;		    /* a chunk was pushed */
+	bool midstream; /* watching began late: the first offsets seen are taken as they come */
+	bool synced[KS_DIR_CNT]; /* `at` holds */
+	bool begun;		 /* a chunk was pushed */
 };
 
 struct flow {
@@ -211,11 +212,12 @@ static void data_event(struct flow *f, const struct ks_hdr *h)
 	}
 	if (e->cap_len > skip)
 		chunk_push(f, s,
-			   (struct chunk){ .kind = CHUNK_DATA,
-					   .dir = dir,
-					   .ts_ns = ts_ns,
-					   .offset = s->at[dir],
-					   .data = { (const char *)e->data + skip, e->cap_len - skip } });
+			   (struct chunk){
+				   .kind = CHUNK_DATA,
+				   .dir = dir,
+				   .ts_ns = ts_ns,
+				   .offset = s->at[dir],
+				   .data = { (const char *)e->data + skip, e->cap_len - skip } });
 	s->at[dir] += e->cap_len - skip;
 	if (h->flags & (KS_F_FAULT | KS_F_CLIPPED)) /* the hole is behind this record */
 		s->why[dir] |= h->flags & KS_F_FAULT ? INCOMPLETE_FAULT : INCOMPLETE_CLIPPED;
@@ -258,10 +260,12 @@ static void close_event(struct flow *f, const struct ks_hdr *h)
 		return;
 	stream_facts(&s->conn, e);
 	for (int dir = 0; dir < KS_DIR_CNT && s->begun; dir++) {
-		uint32_t why = s->why[dir] | gap_reason(h->flags) | (e->lost[dir] ? INCOMPLETE_LOST : 0);
+		uint32_t why =
+			s->why[dir] | gap_reason(h->flags) | (e->lost[dir] ? INCOMPLETE_LOST : 0);
 
 		if (e->bytes[dir] > s->at[dir] && (s->synced[dir] || !s->midstream))
-			gap_push(f, s, dir, e->bytes[dir] - s->at[dir], why ? why : INCOMPLETE_LOST, h->ts_ns);
+			gap_push(f, s, dir, e->bytes[dir] - s->at[dir], why ? why : INCOMPLETE_LOST,
+				 h->ts_ns);
 	}
 	stream_end(f, s, h->ts_ns, 0);
 }

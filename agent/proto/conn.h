@@ -3,10 +3,12 @@
 #pragma once
 
 #include "base/pool.h"
+#include "proto/chunked.h"
 #include "proto/exchange.h"
 #include "proto/head.h"
 
-#define DETECT_LEN 24 /* bytes that decide what a stream speaks: the preface of HTTP/2 (RFC 9113 section 3.4) */
+#define DETECT_LEN \
+	24 /* bytes that decide what a stream speaks: the preface of HTTP/2 (RFC 9113 section 3.4) */
 
 enum detect { DETECT_NO, DETECT_MORE, DETECT_YES };
 
@@ -30,13 +32,14 @@ struct headbuf { /* a head that spans records */
 	char data[KS_HEAD_CAP];
 };
 
-struct half { /* one direction of an HTTP/1 stream */
+struct half {	       /* one direction of an HTTP/1 stream */
 	uint8_t state; /* enum half_state */
 	bool trial;    /* the head being gathered may not be one */
 	bool mid;      /* it began in the middle of a record */
-	uint8_t digits; /* of a chunk size */
-	struct ex *ex; /* whose body passes; NULL: nobody's */
-	uint64_t left; /* body or chunk bytes to come */
+	bool holed;    /* the end of the chunked body may have been lost */
+	struct chunked chunked;
+	struct ex *ex;	     /* whose body passes; NULL: nobody's */
+	uint64_t left;	     /* body bytes to come */
 	uint64_t first_ns;   /* when the head being gathered began */
 	struct headbuf *buf; /* NULL: none of it is buffered */
 };
@@ -44,10 +47,10 @@ struct half { /* one direction of an HTTP/1 stream */
 struct http1 {
 	struct half half[KS_DIR_CNT];
 	uint8_t req_dir;
-	bool deaf;	/* responses are not listened to: it is not certain to which request the next belongs */
-	bool heard;	/* since then response bytes passed */
-	bool pipelined; /* a request was sent before the response to the one before it */
-	uint32_t why;	/* of being deaf */
+	bool deaf; /* responses are not listened to: it is not certain to which request the next belongs */
+	bool heard;	   /* since then response bytes passed */
+	bool pipelined;	   /* a request was sent before the response to the one before it */
+	uint32_t why;	   /* of being deaf */
 	uint64_t heard_ns; /* when such bytes passed last */
 };
 
@@ -57,14 +60,14 @@ struct conn {
 	const struct conn_info *info;
 	struct ex *first, *last; /* exchanges, oldest first */
 	uint32_t ex_cnt;
-	uint64_t seq;	      /* of the next exchange */
-	uint64_t last_ns;     /* when its last bytes passed */
-	bool late;	      /* bytes passed before the first exchange */
-	bool midstream;	      /* they did before we watched */
+	uint64_t seq;		 /* of the next exchange */
+	uint64_t last_ns;	 /* when its last bytes passed */
+	bool late;		 /* bytes passed before the first exchange */
+	bool midstream;		 /* they did before we watched */
 	bool passed[KS_DIR_CNT]; /* they did in this direction, behind the last gap */
-	uint8_t verdict;      /* last given */
-	uint32_t foreign;     /* exchanges in a row that were ignored, ... */
-	uint64_t foreign_len; /* ... and their bytes */
+	uint8_t verdict;	 /* last given */
+	uint32_t foreign;	 /* exchanges in a row that were ignored, ... */
+	uint64_t foreign_len;	 /* ... and their bytes */
 	/* while not known */
 	uint32_t misses;
 	uint8_t start_len[KS_DIR_CNT];

@@ -102,8 +102,10 @@ static void decoded(struct ex *ex, bool response, struct slice data)
 	if (ex->side[response].events)
 		sse_push(&ex->sse, data, event_out, ex);
 	else
-		emit(ex, &(struct message){
-				 .kind = MSG_BODY, .response = response, .ts_ns = ex->ts_ns, .data = data });
+		emit(ex, &(struct message){ .kind = MSG_BODY,
+					    .response = response,
+					    .ts_ns = ex->ts_ns,
+					    .data = data });
 }
 
 static void request_out(void *ctx, struct slice data)
@@ -132,7 +134,8 @@ void ex_body(struct ex *ex, bool response, struct slice data, uint64_t ts_ns)
 	ex->ts_ns = ts_ns;
 	if (!side->inflate) {
 		decoded(ex, response, data);
-	} else if (inflate_push(side->inflate, data, response ? response_out : request_out, ex) == INFLATE_BAD) {
+	} else if (inflate_push(side->inflate, data, response ? response_out : request_out, ex) ==
+		   INFLATE_BAD) {
 		inflate_drop(side);
 		side->dead = true;
 		ex->x.incomplete |= INCOMPLETE_BODY;
@@ -153,7 +156,8 @@ void ex_gap(struct ex *ex, bool response, uint64_t len, uint32_t why, uint64_t t
 	}
 	if (side->events)
 		sse_gap(&ex->sse);
-	emit(ex, &(struct message){ .kind = MSG_GAP, .response = response, .ts_ns = ts_ns, .gap_len = len });
+	emit(ex, &(struct message){
+			 .kind = MSG_GAP, .response = response, .ts_ns = ts_ns, .gap_len = len });
 }
 
 void ex_end(struct ex *ex, bool response, uint64_t ts_ns)
@@ -179,7 +183,8 @@ static void judge(struct conn *c, const struct exchange *x)
 	}
 	c->foreign++;
 	c->foreign_len += x->req_body_len + x->resp_body_len;
-	if (c->foreign >= KS_SKIP_CALLS && c->foreign_len >= KS_SKIP_BYTES && c->verdict != KS_V_SKIP)
+	if (c->foreign >= KS_SKIP_CALLS && c->foreign_len >= KS_SKIP_BYTES &&
+	    c->verdict != KS_V_SKIP)
 		conn_verdict(c, KS_V_SKIP);
 }
 

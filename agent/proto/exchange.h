@@ -13,14 +13,14 @@
 struct conn;
 struct head;
 
-struct side { /* one half of an exchange */
+struct side {		/* one half of an exchange */
 	bool head, end; /* what was given of it */
 	bool dead;	/* the body cannot be decoded any more */
 	bool events;	/* decoded body goes through sse */
 	struct inflate *inflate;
 };
 
-struct ex { /* an exchange as proto sees it */
+struct ex {		   /* an exchange as proto sees it */
 	struct exchange x; /* must be first: what others see */
 	struct conn *conn;
 	struct ex *next; /* the next request of the connection */

@@ -68,7 +68,9 @@ static uint8_t version(struct slice s)
 {
 	if (s.len != 8 || memcmp(s.ptr, "HTTP/1.", 7) || s.ptr[7] < '0' || s.ptr[7] > '9')
 		return 0;
-	return s.ptr[7] == '0' ? 10 : 11; /* a later minor version is read as the one we know (section 2.3) */
+	return s.ptr[7] == '0'
+		       ? 10
+		       : 11; /* a later minor version is read as the one we know (section 2.3) */
 }
 
 /* RFC 9112 section 3.2: absolute form becomes origin form and an authority. */
@@ -135,7 +137,8 @@ static bool content_length(struct head *h, struct slice value)
 {
 	while (true) {
 		const char *comma = value.len ? memchr(value.ptr, ',', value.len) : NULL;
-		struct slice one = slice_trim((struct slice){ value.ptr, comma ? (size_t)(comma - value.ptr) : value.len });
+		struct slice one = slice_trim((struct slice){
+			value.ptr, comma ? (size_t)(comma - value.ptr) : value.len });
 		uint64_t len = 0;
 
 		if (!one.len || one.len > 18)
@@ -168,7 +171,8 @@ static void transfer_encoding(struct head *h, struct slice value)
 		h->chunked = slice_ieq(one, SLICE("chunked")); /* the last one counts */
 		h->coded = !h->chunked;
 		if (h->coded && !slice_ieq(one, SLICE("identity")))
-			h->codings = SLICE("unknown"); /* nobody sends coded transfers; the body is not read */
+			h->codings = SLICE(
+				"unknown"); /* nobody sends coded transfers; the body is not read */
 	}
 }
 
@@ -216,7 +220,8 @@ static bool field_line(struct head *h, struct slice line)
 		h->clipped = true;
 		return true;
 	}
-	h->headers[h->header_cnt++] = (struct header){ name, secret_header(name) ? SLICE_NONE : value };
+	h->headers[h->header_cnt++] =
+		(struct header){ name, secret_header(name) ? SLICE_NONE : value };
 	return true;
 }
 
@@ -230,7 +235,8 @@ static struct slice next_line(struct slice raw, size_t *at, bool fold)
 
 		end = (size_t)(lf - raw.ptr); /* the caller saw the blank line: there is one */
 		*at = end + 1;
-	} while (fold && end > from && *at < raw.len && (raw.ptr[*at] == ' ' || raw.ptr[*at] == '\t'));
+	} while (fold && end > from && *at < raw.len &&
+		 (raw.ptr[*at] == ' ' || raw.ptr[*at] == '\t'));
 	if (end > from && raw.ptr[end - 1] == '\r')
 		end--;
 	return (struct slice){ raw.ptr + from, end - from };

@@ -22,11 +22,11 @@ struct head {
 	bool clipped; /* more header fields than KS_HEADERS: the rest counts for framing only */
 	/* body */
 	bool chunked;
-	bool coded;   /* Transfer-Encoding without chunked at its end: a response runs to the end of the stream */
+	bool coded; /* Transfer-Encoding without chunked at its end: a response runs to the end of the stream */
 	bool has_len;
-	uint64_t len; /* Content-Length */
-	bool expect;  /* 100-continue */
-	bool events;  /* text/event-stream */
+	uint64_t len;	      /* Content-Length */
+	bool expect;	      /* 100-continue */
+	bool events;	      /* text/event-stream */
 	struct slice codings; /* Content-Encoding */
 };
 

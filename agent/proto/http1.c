@@ -9,16 +9,11 @@
 #include "proto/conn.h"
 
 enum half_state {
-	H_START,	/* before a message, or in its head */
-	H_LEN,		/* body of known length */
-	H_CLOSE,	/* body up to the end of the stream */
-	H_SIZE,		/* chunked: in a size, ... */
-	H_EXT,		/* ... the rest of its line, ... */
-	H_CHUNK,	/* ... the data, ... */
-	H_CHUNK_END,	/* ... the line end behind it */
-	H_TRAILER,	/* trailer section, at the start of a line */
-	H_TRAILER_LINE,
-	H_RESYNC, /* requests only: until a record begins with one */
+	H_START,   /* before a message, or in its head */
+	H_LEN,	   /* body of known length */
+	H_CLOSE,   /* body up to the end of the stream */
+	H_CHUNKED, /* chunked body */
+	H_RESYNC,  /* requests only: until a record begins with one */
 };
 
 struct cursor { /* one record on its way through a half */
@@ -33,7 +28,8 @@ struct cursor { /* one record on its way through a half */
 static void buf_give(struct half *h)
 {
 	if (h->buf)
-		pool_give(h->buf->conn->proto->heads, h->buf, sizeof(*h->buf) - sizeof(h->buf->data) + h->buf->len);
+		pool_give(h->buf->conn->proto->heads, h->buf,
+			  sizeof(*h->buf) - sizeof(h->buf->data) + h->buf->len);
 	h->buf = NULL;
 }
 
@@ -181,17 +177,15 @@ static void bad_head(struct cursor *cur)
 
 /* Bodies */
 
-static void body(struct cursor *cur, size_t len)
+static void body(struct cursor *cur, const char *at, size_t len)
 {
 	struct ex *ex = cur->h->ex;
-	struct slice data = { cur->in.ptr, len };
 
-	cur->in = slice_from(cur->in, len);
 	if (!ex)
 		return;
 	if (cur->response)
 		ex->x.resp_end_ns = cur->ts_ns;
-	ex_body(ex, cur->response, data, cur->ts_ns);
+	ex_body(ex, cur->response, (struct slice){ at, len }, cur->ts_ns);
 }
 
 static void message_end(struct cursor *cur)
@@ -230,12 +224,12 @@ static void body_start(struct cursor *cur, const struct head *head, bool none)
 	struct half *h = cur->h;
 
 	h->left = head->len;
-	h->digits = 0;
+	h->holed = false;
 	if (none) {
 		message_end(cur);
 	} else if (head->chunked) {
-		h->state = H_SIZE;
-		h->left = 0;
+		h->state = H_CHUNKED;
+		h->chunked = (struct chunked){ 0 };
 	} else if (head->has_len && !head->coded) {
 		h->state = H_LEN;
 		if (!h->left)
@@ -270,6 +264,8 @@ static bool request_head(struct cursor *cur, struct slice raw)
 
 	if (!head_parse(head, raw, false, c->proto->scratch))
 		return false;
+	if (resp_half(c)->ex && resp_half(c)->holed) /* its end was in the hole */
+		lose_track(c, INCOMPLETE_LOST, true);
 	if (h1->deaf)
 		listen_again(c, cur->h->first_ns);
 	else if (c->first && cur->h->mid)
@@ -364,62 +360,7 @@ static void in_head(struct cursor *cur)
 		buf_give(h);
 }
 
-/* Chunked coding (RFC 9112 section 7.1) */
-
-static void bad_chunk(struct cursor *cur)
-{
-	drop(KS_DROP_bad_http, 1);
-	lose_track(cur->c, INCOMPLETE_SYNTAX, cur->response);
-	if (!cur->response)
-		resync(cur->c);
-	cur->in = SLICE_NONE;
-}
-
-static int hex(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-static void size_end(struct half *h)
-{
-	h->state = h->left ? H_CHUNK : H_TRAILER;
-	h->digits = 0;
-}
-
-static void in_size(struct cursor *cur)
-{
-	struct half *h = cur->h;
-	size_t i = 0;
-	int digit;
-
-	while (i < cur->in.len && (digit = hex(cur->in.ptr[i])) >= 0) {
-		if (h->digits++ == 15) {
-			bad_chunk(cur);
-			return;
-		}
-		h->left = h->left << 4 | (unsigned int)digit;
-		i++;
-	}
-	cur->in = slice_from(cur->in, i);
-	if (!cur->in.len)
-		return;
-	if (!h->digits || !strchr("\r\n; \t", *cur->in.ptr) || !*cur->in.ptr)
-		bad_chunk(cur);
-	else
-		h->state = H_EXT;
-}
-
-/* Step over the rest of the line; true if its end was seen. */
-static bool line_rest(struct cursor *cur)
-{
-	const char *lf = memchr(cur->in.ptr, '\n', cur->in.len);
-
-	cur->in = lf ? slice_from(cur->in, (size_t)(lf + 1 - cur->in.ptr)) : SLICE_NONE;
-	return lf;
-}
+/* Bodies on their way */
 
 static void in_sized(struct cursor *cur)
 {
@@ -427,34 +368,32 @@ static void in_sized(struct cursor *cur)
 	size_t len = h->left < cur->in.len ? h->left : cur->in.len;
 
 	h->left -= len;
-	body(cur, len);
-	if (h->left)
-		return;
-	if (h->state == H_CHUNK)
-		h->state = H_CHUNK_END;
-	else
+	body(cur, cur->in.ptr, len);
+	cur->in = slice_from(cur->in, len);
+	if (!h->left)
 		message_end(cur);
 }
 
-/* At the start of a trailer line, or behind chunk data: where only a line end may be. */
-static void in_line_end(struct cursor *cur)
+static void in_chunked(struct cursor *cur)
 {
-	char ch = *cur->in.ptr;
+	struct slice data;
 
-	if (ch != '\r' && ch != '\n') {
-		if (cur->h->state == H_TRAILER)
-			cur->h->state = H_TRAILER_LINE;
-		else
-			bad_chunk(cur);
-		return;
-	}
-	cur->in = slice_from(cur->in, 1);
-	if (ch == '\r')
-		return;
-	if (cur->h->state == H_CHUNK_END)
-		cur->h->state = H_SIZE;
-	else
+	switch (chunked_push(&cur->h->chunked, &cur->in, &data)) {
+	case CHUNKED_MORE:
+		break;
+	case CHUNKED_DATA:
+		body(cur, data.ptr, data.len);
+		break;
+	case CHUNKED_END:
 		message_end(cur);
+		break;
+	case CHUNKED_BAD:
+		drop(KS_DROP_bad_http, 1);
+		lose_track(cur->c, INCOMPLETE_SYNTAX, cur->response);
+		if (!cur->response)
+			resync(cur->c);
+		cur->in = SLICE_NONE;
+	}
 }
 
 static void step(struct cursor *cur)
@@ -464,26 +403,14 @@ static void step(struct cursor *cur)
 		in_head(cur);
 		break;
 	case H_LEN:
-	case H_CHUNK:
 		in_sized(cur);
 		break;
+	case H_CHUNKED:
+		in_chunked(cur);
+		break;
 	case H_CLOSE:
-		body(cur, cur->in.len);
-		break;
-	case H_SIZE:
-		in_size(cur);
-		break;
-	case H_EXT:
-		if (line_rest(cur))
-			size_end(cur->h);
-		break;
-	case H_CHUNK_END:
-	case H_TRAILER:
-		in_line_end(cur);
-		break;
-	case H_TRAILER_LINE:
-		if (line_rest(cur))
-			cur->h->state = H_TRAILER;
+		body(cur, cur->in.ptr, cur->in.len);
+		cur->in = SLICE_NONE;
 		break;
 	default:
 		cur->in = SLICE_NONE;
@@ -542,6 +469,34 @@ static void data(struct conn *c, enum ks_dir dir, struct slice in, uint64_t ts_n
 		step(&cur);
 }
 
+/* A hole in a body whose end is still known, or can still be found: the exchange goes on, marked. Behind a hole in
+ * chunked coding the next record must begin with a chunk, as it does when each write is one chunk. */
+static bool gap_in_body(struct cursor *cur, uint64_t *len, uint32_t why)
+{
+	struct half *h = cur->h;
+	uint64_t take = *len;
+
+	if (h->state == H_LEN && h->left < take)
+		take = h->left;
+	if (h->ex)
+		ex_gap(h->ex, cur->response, take, why, cur->ts_ns);
+	*len -= take;
+	switch (h->state) {
+	case H_CLOSE:
+		return true;
+	case H_LEN:
+		h->left -= take;
+		if (!h->left)
+			message_end(cur);
+		return take && !*len;
+	case H_CHUNKED:
+		h->holed |= !chunked_gap(&h->chunked, take);
+		return take && (!h->holed || (cur->response && cur->c->ex_cnt == 1));
+	default:
+		return false;
+	}
+}
+
 static void gap(struct conn *c, enum ks_dir dir, uint64_t len, uint32_t why, uint64_t ts_ns)
 {
 	struct http1 *h1 = &c->http1;
@@ -553,22 +508,8 @@ static void gap(struct conn *c, enum ks_dir dir, uint64_t len, uint32_t why, uin
 		h1->heard = true;
 		return;
 	}
-	if (h->state == H_CLOSE || (h->state == H_LEN && len)) {
-		uint64_t take = h->state == H_LEN && h->left < len ? h->left : len;
-
-		if (h->ex)
-			ex_gap(h->ex, response, take, why, ts_ns);
-		if (h->state == H_CLOSE)
-			return;
-		h->left -= take;
-		len -= take;
-		if (!h->left)
-			message_end(&cur);
-		if (!len)
-			return;
-	} else if (h->ex) {
-		ex_gap(h->ex, response, len, why, ts_ns);
-	}
+	if (gap_in_body(&cur, &len, why))
+		return;
 	lose_track(c, why, response);
 	if (!response)
 		resync(c);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One step is one decoder with its library's state; a body has one or two steps in a row. All library memory comes
- * from counted(), so that a hostile window size ends in a refused allocation. Steps of zlib and zstd are kept for the
+ * from block_new(), so that a hostile window size ends in a refused allocation. Steps of zlib and zstd are kept for the
  * next body; brotli has no reset. Loop thread; owns the state and one output buffer for each level.
  */
 #define ZSTD_STATIC_LINKING_ONLY /* ZSTD_customMem */
@@ -14,10 +14,11 @@
 #include <zstd.h>
 
 #include "base/drop.h"
+#include "base/pool.h"
 #include "limits.h"
 
-#define OUT_LEN ((size_t)64 * 1024)
-#define IDLE_MAX 16	   /* idle steps of one kind that keep their memory */
+#define OUT_LEN		((size_t)64 * 1024)
+#define IDLE_MAX	16 /* idle steps of one kind that keep their memory */
 #define ZSTD_WINDOW_LOG 23 /* RFC 9659: a content coding's window is at most 8 MiB */
 
 enum step_kind { STEP_gzip, STEP_deflate, STEP_brotli, STEP_zstd, STEP_CNT };
@@ -29,10 +30,10 @@ struct step {
 	z_stream z;
 	BrotliDecoderState *br;
 	ZSTD_DCtx *zs;
-	unsigned char head[2]; /* deflate: the first bytes tell zlib (RFC 1950) from raw (RFC 1951) */
-	unsigned char head_len;
+	uint8_t head[2]; /* deflate: its first bytes tell zlib (RFC 1950) from raw (RFC 1951) */
+	uint8_t head_len;
 	bool ready; /* deflate: told */
-	bool ended; /* the end of the coded data was seen; what follows is ignored, or a further gzip member */
+	bool ended; /* the coded data ended; what follows is ignored, or a further gzip member */
 };
 
 struct inflate {
@@ -45,7 +46,7 @@ struct inflate {
 };
 
 struct inflaters {
-	size_t live;  /* bodies */
+	struct pool *bodies, *steps;
 	size_t bytes; /* held by the libraries */
 	struct step *idle[STEP_CNT];
 	size_t idle_cnt[STEP_CNT];
@@ -53,7 +54,7 @@ struct inflaters {
 };
 
 /* A block of library memory carries its length in front. */
-static void *counted(void *opaque, size_t len)
+static void *block_new(void *opaque, size_t len)
 {
 	struct inflaters *all = opaque;
 	size_t *block;
@@ -68,7 +69,7 @@ static void *counted(void *opaque, size_t len)
 	return (char *)block + 16;
 }
 
-static void counted_free(void *opaque, void *ptr)
+static void block_free(void *opaque, void *ptr)
 {
 	struct inflaters *all = opaque;
 
@@ -79,10 +80,12 @@ static void counted_free(void *opaque, void *ptr)
 	free(ptr);
 }
 
-static voidpf counted_items(voidpf opaque, uInt items, uInt len)
+static voidpf block_items(voidpf opaque, uInt items, uInt len)
 {
-	return counted(opaque, (size_t)items * len);
+	return block_new(opaque, (size_t)items * len);
 }
+
+#define STEPS (KS_INFLATERS * INFLATE_CODINGS + IDLE_MAX * STEP_CNT)
 
 int inflaters_new(struct inflaters **ret)
 {
@@ -90,6 +93,11 @@ int inflaters_new(struct inflaters **ret)
 
 	if (!all)
 		return -ENOMEM;
+	if (pool_new(sizeof(struct inflate), KS_INFLATERS, &all->bodies) < 0 ||
+	    pool_new(sizeof(struct step), STEPS, &all->steps) < 0) {
+		inflaters_free(all);
+		return -ENOMEM;
+	}
 	*ret = all;
 	return 0;
 }
@@ -101,7 +109,7 @@ static void step_free(struct step *s)
 	if (s->br)
 		BrotliDecoderDestroyInstance(s->br);
 	ZSTD_freeDCtx(s->zs);
-	free(s);
+	pool_give(s->all->steps, s, sizeof(*s));
 }
 
 void inflaters_free(struct inflaters *all)
@@ -116,13 +124,16 @@ void inflaters_free(struct inflaters *all)
 			step_free(s);
 		}
 	}
+	pool_free(all->bodies);
+	pool_free(all->steps);
 	free(all);
 }
 
 size_t inflaters_bytes(void)
 {
 	return sizeof(struct inflaters) + KS_INFLATE_MEM +
-	       KS_INFLATERS * (sizeof(struct inflate) + INFLATE_CODINGS * sizeof(struct step));
+	       pool_bytes(sizeof(struct inflate), KS_INFLATERS) +
+	       pool_bytes(sizeof(struct step), STEPS);
 }
 
 /* Steps: give or take one */
@@ -141,26 +152,26 @@ static bool step_reset(struct step *s)
 	default:
 		if (s->br)
 			BrotliDecoderDestroyInstance(s->br);
-		s->br = BrotliDecoderCreateInstance(counted, counted_free, s->all);
+		s->br = BrotliDecoderCreateInstance(block_new, block_free, s->all);
 		return s->br;
 	}
 }
 
 static bool step_open(struct step *s)
 {
-	ZSTD_customMem mem = { counted, counted_free, s->all };
+	ZSTD_customMem mem = { block_new, block_free, s->all };
 
 	switch (s->kind) {
 	case STEP_gzip:
 	case STEP_deflate:
-		s->z.zalloc = counted_items;
-		s->z.zfree = counted_free;
+		s->z.zalloc = block_items;
+		s->z.zfree = block_free;
 		s->z.opaque = s->all;
 		return inflateInit2(&s->z, 15 + 16) == Z_OK;
 	case STEP_zstd:
 		s->zs = ZSTD_createDCtx_advanced(mem);
-		return s->zs &&
-		       !ZSTD_isError(ZSTD_DCtx_setParameter(s->zs, ZSTD_d_windowLogMax, ZSTD_WINDOW_LOG));
+		return s->zs && !ZSTD_isError(ZSTD_DCtx_setParameter(s->zs, ZSTD_d_windowLogMax,
+								     ZSTD_WINDOW_LOG));
 	default:
 		return true;
 	}
@@ -174,7 +185,7 @@ static struct step *step_take(struct inflaters *all, enum step_kind kind)
 		all->idle[kind] = s->next;
 		all->idle_cnt[kind]--;
 	} else {
-		s = calloc(1, sizeof(*s));
+		s = pool_take(all->steps);
 		if (!s)
 			return NULL;
 		s->all = all;
@@ -216,7 +227,8 @@ static bool zlib_step(struct step *s, struct cursor *c)
 {
 	int err;
 
-	if (s->ended && c->in_len) { /* RFC 1952 section 2.2: members may follow; anything else is padding */
+	if (s->ended &&
+	    c->in_len) { /* RFC 1952 section 2.2: members may follow; anything else is padding */
 		if (s->kind != STEP_gzip || *c->in != 0x1f || inflateReset(&s->z) != Z_OK) {
 			c->in_len = 0;
 			return true;
@@ -243,7 +255,8 @@ static bool deflate_step(struct step *s, struct cursor *c)
 		c->in_len--;
 		if (s->head_len < 2)
 			continue;
-		bool zlib = (s->head[0] & 15) == Z_DEFLATED && ((s->head[0] << 8) | s->head[1]) % 31 == 0;
+		bool zlib = (s->head[0] & 15) == Z_DEFLATED &&
+			    ((s->head[0] << 8) | s->head[1]) % 31 == 0;
 		struct cursor h = *c;
 
 		s->ready = true;
@@ -297,7 +310,9 @@ static bool (*const step_fn[STEP_CNT])(struct step *s, struct cursor *c) = {
 
 static bool level_push(struct inflate *f, size_t level, struct slice in)
 {
-	struct cursor c = { .in = in.ptr, .in_len = in.len, .out = f->all->out[level], .out_cap = OUT_LEN };
+	struct cursor c = {
+		.in = in.ptr, .in_len = in.len, .out = f->all->out[level], .out_cap = OUT_LEN
+	};
 	bool full;
 
 	do {
@@ -308,7 +323,8 @@ static bool level_push(struct inflate *f, size_t level, struct slice in)
 		}
 		full = c.out_len == c.out_cap;
 		if (level + 1 < f->cnt) {
-			if (c.out_len && !level_push(f, level + 1, (struct slice){ c.out, c.out_len }))
+			if (c.out_len &&
+			    !level_push(f, level + 1, (struct slice){ c.out, c.out_len }))
 				return false;
 			continue;
 		}
@@ -338,8 +354,7 @@ void inflate_free(struct inflate *f)
 		return;
 	for (size_t i = 0; i < f->cnt; i++)
 		step_give(f->step[i]);
-	f->all->live--;
-	free(f);
+	pool_give(f->all->bodies, f, sizeof(*f));
 }
 
 static int coding_kind(struct slice name)
@@ -395,11 +410,10 @@ int inflate_new(struct inflaters *all, struct slice codings, struct inflate **re
 			drop(KS_DROP_bad_body, 1);
 		return cnt;
 	}
-	f = all->live < KS_INFLATERS ? calloc(1, sizeof(*f)) : NULL;
+	f = pool_take(all->bodies);
 	if (!f)
 		goto full;
 	f->all = all;
-	all->live++;
 	for (int i = 0; i < cnt; i++) {
 		f->step[i] = step_take(all, kinds[i]);
 		if (!f->step[i]) {

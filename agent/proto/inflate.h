@@ -21,7 +21,7 @@ size_t inflaters_bytes(void);
 
 enum inflate_result {
 	INFLATE_MORE, /* all input was taken */
-	INFLATE_BAD,  /* cannot be decoded, or grew too much, or no memory; counted. Free it, drop the rest */
+	INFLATE_BAD, /* cannot be decoded, or grew too much, or no memory; counted. Free it, drop the rest */
 };
 
 #define INFLATE_CODINGS 2

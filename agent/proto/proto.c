@@ -69,7 +69,8 @@ static void speak(struct conn *c, const struct protocol *protocol, enum ks_dir d
 /* First bytes that came in pieces: put together, at most DETECT_LEN of them. */
 static bool unknown_pieces(struct conn *c, enum ks_dir dir, struct slice in, uint64_t ts_ns)
 {
-	size_t had = c->start_len[dir], take = DETECT_LEN - had < in.len ? DETECT_LEN - had : in.len;
+	size_t had = c->start_len[dir],
+	       take = DETECT_LEN - had < in.len ? DETECT_LEN - had : in.len;
 	char start[DETECT_LEN];
 	const struct protocol *protocol;
 	bool more;
@@ -130,7 +131,8 @@ static void unknown_gap(struct conn *c, enum ks_dir dir, uint32_t why)
 	c->start_len[dir] = 0;
 	c->late = true;
 	c->midstream |= why == INCOMPLETE_MIDSTREAM;
-	c->passed[KS_OUT] = c->passed[KS_IN] = c->midstream; /* whatever was before us was answered */
+	c->passed[KS_OUT] = c->passed[KS_IN] =
+		c->midstream; /* whatever was before us was answered */
 }
 
 static struct conn *conn_get(struct proto *p, const struct chunk *chunk)
@@ -204,7 +206,8 @@ int proto_new(const struct proto_cfg *cfg, struct message_sink sink, struct prot
 	p->arenas = arena_pool_new(KS_ARENA_BLOCK, KS_ARENA_BLOCKS);
 	if (!p->arenas || pool_new(sizeof(struct conn), conn_max(cfg), &p->conns) < 0 ||
 	    pool_new(sizeof(struct ex), exchange_max(cfg), &p->exchanges) < 0 ||
-	    pool_new(sizeof(struct headbuf), KS_HEADS, &p->heads) < 0 || inflaters_new(&p->inflaters) < 0) {
+	    pool_new(sizeof(struct headbuf), KS_HEADS, &p->heads) < 0 ||
+	    inflaters_new(&p->inflaters) < 0) {
 		proto_free(p);
 		return -ENOMEM;
 	}

@@ -44,7 +44,8 @@ static bool secret_param(struct slice name)
 	for (size_t i = 0; i < name.len && plain.len < sizeof(text); i++) {
 		char c = name.ptr[i];
 
-		if (c == '%' && i + 2 < name.len && hex(name.ptr[i + 1]) >= 0 && hex(name.ptr[i + 2]) >= 0) {
+		if (c == '%' && i + 2 < name.len && hex(name.ptr[i + 1]) >= 0 &&
+		    hex(name.ptr[i + 2]) >= 0) {
 			c = (char)(hex(name.ptr[i + 1]) << 4 | hex(name.ptr[i + 2]));
 			i += 2;
 		}

@@ -234,7 +234,8 @@ void sse_push(struct sse *s, struct slice in, sse_fn fn, void *ctx)
 	struct cursor c = { .s = s, .p = in.ptr, .end = in.ptr + in.len, .fn = fn, .ctx = ctx };
 
 	while (s->bom < SSE_BOM_DONE && c.p < c.end) {
-		if (*c.p != "\xef\xbb\xbf"[s->bom]) { /* a part of a mark is no field we know either */
+		if (*c.p !=
+		    "\xef\xbb\xbf"[s->bom]) { /* a part of a mark is no field we know either */
 			s->state = s->bom ? SSE_SKIP : s->state;
 			s->bom = SSE_BOM_DONE;
 			break;

@@ -14,7 +14,7 @@
 /* flags: enum msg_flag. event: the name, borrowed; data: borrowed, may be empty when flags has LAST. */
 typedef void (*sse_fn)(void *ctx, struct slice event, struct slice data, uint8_t flags);
 
-struct sse { /* zero is the initial state */
+struct sse {		  /* zero is the initial state */
 	uint8_t state;	  /* enum sse_state */
 	uint8_t bom;	  /* bytes of the byte order mark seen; SSE_BOM_DONE: past it */
 	bool skip_lf;	  /* the last byte was a CR that ended a line */

@@ -61,14 +61,19 @@ static void call(struct run *r, enum ks_dir dir, const char *at, size_t len)
 /* One answer of `events` events of 200 bytes, `pack` of them to a record, chunked; or a body, events == 0. */
 static void answer(struct run *r, int events, int pack)
 {
-	static const char request[] = "POST /v1/chat/completions HTTP/1.1\r\nHost: api.example\r\nContent-Length: 2\r\n\r\n{}";
-	static const char head[] = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
+	static const char request[] =
+		"POST /v1/chat/completions HTTP/1.1\r\nHost: api.example\r\nContent-Length: 2\r\n\r\n{}";
+	static const char head[] =
+		"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
 	static const char body[] = "HTTP/1.1 200 OK\r\nContent-Length: 16384000\r\n\r\n";
 	static char block[KS_CHUNK_CAP];
 	size_t len = 0;
 
 	for (int i = 0; i < pack; i++)
-		len += (size_t)sprintf(block + len, "c8\r\ndata: {\"choices\":[{\"delta\":{\"content\":\"%0*d\"}}]}\n\n\r\n", 154, i);
+		len += (size_t)sprintf(
+			block + len,
+			"c8\r\ndata: {\"choices\":[{\"delta\":{\"content\":\"%0*d\"}}]}\n\n\r\n",
+			154, i);
 	call(r, KS_OUT, request, sizeof(request) - 1);
 	call(r, KS_IN, events ? head : body, (events ? sizeof(head) : sizeof(body)) - 1);
 	memcpy(r->e->data, block, len);
@@ -86,7 +91,8 @@ static void bench(const char *name, int events, int pack, int rounds)
 	struct proto *p = NULL;
 	double start, took;
 
-	if (!r.e || proto_new(&(struct proto_cfg){ 0 }, (struct message_sink){ NULL, take }, &p) < 0 ||
+	if (!r.e ||
+	    proto_new(&(struct proto_cfg){ 0 }, (struct message_sink){ NULL, take }, &p) < 0 ||
 	    flow_new(&(struct flow_cfg){ 0 }, (struct chunk_sink){ p, pass }, &r.flow) < 0)
 		exit(1);
 	parts = bytes_out = 0;
@@ -94,10 +100,12 @@ static void bench(const char *name, int events, int pack, int rounds)
 	for (int i = 0; i < rounds; i++)
 		answer(&r, events, pack);
 	took = now() - start;
-	if (events && parts < (uint64_t)rounds * (uint64_t)(events + 6)) /* 2 heads, 2 ends, a body, DONE */
+	if (events &&
+	    parts < (uint64_t)rounds * (uint64_t)(events + 6)) /* 2 heads, 2 ends, a body, DONE */
 		printf("%lu messages, fewer than were sent: ", parts);
-	printf("%-16s %7.2f GB/s %7.2f M records/s %7.2f M messages/s\n", name, (double)r.bytes / took / 1e9,
-	       (double)r.records / took / 1e6, (double)parts / took / 1e6);
+	printf("%-16s %7.2f GB/s %7.2f M records/s %7.2f M messages/s\n", name,
+	       (double)r.bytes / took / 1e9, (double)r.records / took / 1e6,
+	       (double)parts / took / 1e6);
 	flow_free(r.flow);
 	proto_free(p);
 	free(r.e);

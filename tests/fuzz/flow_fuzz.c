@@ -10,7 +10,11 @@
 #include "flow/flow.h"
 #include "proto/proto.h"
 
-#define MUST(cond) do { if (!(cond)) abort(); } while (0)
+#define MUST(cond)               \
+	do {                     \
+		if (!(cond))     \
+			abort(); \
+	} while (0)
 
 static void take(void *ctx, const struct message *m)
 {
@@ -32,7 +36,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	struct flow *f;
 
 	if (!p)
-		MUST(proto_new(&(struct proto_cfg){ 4, 3, NULL, NULL }, (struct message_sink){ NULL, take }, &p) == 0);
+		MUST(proto_new(&(struct proto_cfg){ 4, 3, NULL, NULL },
+			       (struct message_sink){ NULL, take }, &p) == 0);
 	MUST(flow_new(&(struct flow_cfg){ 4, 3 }, (struct chunk_sink){ p, pass }, &f) == 0);
 	while (len >= sizeof(struct ks_hdr)) {
 		struct ks_hdr h, *copy;
@@ -40,7 +45,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 
 		memcpy(&h, data, sizeof(h));
 		take_len = h.len < sizeof(h) ? sizeof(h) : h.len < len ? h.len : len;
-		h.len = h.len > take_len ? (uint32_t)take_len : h.len; /* the reader of a file checks this */
+		h.len = h.len > take_len ? (uint32_t)take_len
+					 : h.len; /* the reader of a file checks this */
 		copy = malloc(take_len);
 		memcpy(copy, data, take_len);
 		copy->len = h.len;

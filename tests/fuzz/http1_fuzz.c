@@ -9,7 +9,11 @@
 
 #include "proto/conn.h" /* to see that no buffer is left behind */
 
-#define MUST(cond) do { if (!(cond)) abort(); } while (0)
+#define MUST(cond)               \
+	do {                     \
+		if (!(cond))     \
+			abort(); \
+	} while (0)
 
 struct seen {
 	bool req_end, resp_head, resp_end;
@@ -67,7 +71,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	struct chunk c = { .conn = &conn, .state = &state, .ts_ns = 1 };
 
 	if (!p)
-		MUST(proto_new(&(struct proto_cfg){ 0 }, (struct message_sink){ NULL, take }, &p) == 0);
+		MUST(proto_new(&(struct proto_cfg){ 0 }, (struct message_sink){ NULL, take }, &p) ==
+		     0);
 	for (size_t at = 0; at + 2 <= len;) {
 		uint8_t control = data[at];
 		size_t want = data[at + 1] * (control & 8 ? 16u : 1u), part;
@@ -90,6 +95,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	c.kind = CHUNK_END;
 	c.why = len & 1 ? INCOMPLETE_STOPPED : 0;
 	push(p, &c, data, 0);
-	MUST(!open_cnt && !state && !proto_exchanges(p) && !pool_cnt(p->heads) && !arena_pool_bytes(p->arenas));
+	MUST(!open_cnt && !state && !proto_exchanges(p) && !pool_cnt(p->heads) &&
+	     !arena_pool_bytes(p->arenas));
 	return 0;
 }

@@ -6,7 +6,11 @@
 #include "limits.h"
 #include "proto/inflate.h"
 
-#define MUST(cond) do { if (!(cond)) abort(); } while (0)
+#define MUST(cond)               \
+	do {                     \
+		if (!(cond))     \
+			abort(); \
+	} while (0)
 
 static void take(void *ctx, struct slice data)
 {
@@ -17,7 +21,8 @@ static void take(void *ctx, struct slice data)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	static const char *const codings[] = { "gzip", "deflate", "br", "zstd", "gzip,br", "zstd, gzip", "deflate,zstd" };
+	static const char *const codings[] = { "gzip",	  "deflate",	"br",	       "zstd",
+					       "gzip,br", "zstd, gzip", "deflate,zstd" };
 	static struct inflaters *all;
 	struct inflate *f = NULL;
 	size_t out = 0, in = 0, piece;

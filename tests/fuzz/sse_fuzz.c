@@ -7,7 +7,11 @@
 #include "proto/message.h"
 #include "proto/sse.h"
 
-#define MUST(cond) do { if (!(cond)) abort(); } while (0)
+#define MUST(cond)               \
+	do {                     \
+		if (!(cond))     \
+			abort(); \
+	} while (0)
 
 struct text {
 	char *at;

@@ -28,9 +28,11 @@ static void take(void *ctx, const struct chunk *c)
 	last_ns = c->ts_ns;
 	assert_non_null(c->conn->proc);
 	if (c->kind == CHUNK_DATA)
-		snprintf(out + at, sizeof(out) - at, "%c%lu:%.*s ", "OI"[c->dir], c->offset, (int)c->data.len, c->data.ptr);
+		snprintf(out + at, sizeof(out) - at, "%c%lu:%.*s ", "OI"[c->dir], c -> offset,
+			 (int)c -> data.len, c->data.ptr);
 	else if (c->kind == CHUNK_GAP)
-		snprintf(out + at, sizeof(out) - at, "%c%lu-%lu?%x ", "OI"[c->dir], c->offset, c->gap_len, c->why);
+		snprintf(out + at, sizeof(out) - at, "%c%lu-%lu?%x ", "OI"[c->dir], c -> offset,
+			 c -> gap_len, c -> why);
 	else
 		snprintf(out + at, sizeof(out) - at, ".%x ", c->why);
 }
@@ -40,7 +42,6 @@ static void expect(const char *want)
 	assert_string_equal(out, want);
 	out[0] = '\0';
 }
-
 
 static struct flow *flow_small(uint32_t conns, uint32_t procs)
 {
@@ -52,10 +53,11 @@ static struct flow *flow_small(uint32_t conns, uint32_t procs)
 	return f;
 }
 
-static void stream(struct flow *f, uint16_t kind, uint16_t flags, uint64_t id, uint32_t tgid, uint64_t sent,
-		   uint64_t received)
+static void stream(struct flow *f, uint16_t kind, uint16_t flags, uint64_t id, uint32_t tgid,
+		   uint64_t sent, uint64_t received)
 {
-	struct ks_ev_stream e = { .h = { kind, flags, sizeof(e), 100, tgid, tgid, tgid * 1000000000ull, id },
+	struct ks_ev_stream e = { .h = { kind, flags, sizeof(e), 100, tgid, tgid,
+					 tgid * 1000000000ull, id },
 				  .bytes = { sent, received },
 				  .source = KS_SRC_SOCKET,
 				  .rport = 443 };
@@ -63,14 +65,15 @@ static void stream(struct flow *f, uint16_t kind, uint16_t flags, uint64_t id, u
 	assert_int_equal(flow_push(f, &e.h), 0);
 }
 
-static int data_tgid(struct flow *f, uint64_t id, uint32_t tgid, enum ks_dir dir, uint64_t offset, uint16_t flags,
-		     const char *text)
+static int data_tgid(struct flow *f, uint64_t id, uint32_t tgid, enum ks_dir dir, uint64_t offset,
+		     uint16_t flags, const char *text)
 {
 	size_t len = strlen(text);
 	struct ks_ev_data *e = calloc(1, sizeof(*e) + len);
 	int err;
 
-	e->h = (struct ks_hdr){ KS_EV_DATA, flags, (uint32_t)(sizeof(*e) + len), 200, tgid, tgid, tgid * 1000000000ull, id };
+	e->h = (struct ks_hdr){ KS_EV_DATA, flags, (uint32_t)(sizeof(*e) + len), 200,
+				tgid,	    tgid,  tgid * 1000000000ull,	 id };
 	e->offset = offset;
 	e->enter_ns = 150;
 	e->cap_len = e->call_len = (uint32_t)len;
@@ -82,7 +85,8 @@ static int data_tgid(struct flow *f, uint64_t id, uint32_t tgid, enum ks_dir dir
 	return err;
 }
 
-static void data(struct flow *f, uint64_t id, enum ks_dir dir, uint64_t offset, uint16_t flags, const char *text)
+static void data(struct flow *f, uint64_t id, enum ks_dir dir, uint64_t offset, uint16_t flags,
+		 const char *text)
 {
 	assert_int_equal(data_tgid(f, id, 5, dir, offset, flags, text), 0);
 }
@@ -140,7 +144,8 @@ static void test_midstream(void **state)
 
 static void ident(struct flow *f, uint32_t tgid, uint64_t start_ns, const char *service)
 {
-	struct ks_ev_ident e = { .h = { KS_EV_IDENT, 0, sizeof(e), 1, tgid, tgid, start_ns, 0 }, .uid = 3 };
+	struct ks_ev_ident e = { .h = { KS_EV_IDENT, 0, sizeof(e), 1, tgid, tgid, start_ns, 0 },
+				 .uid = 3 };
 
 	memset(e.exe, 'x', sizeof(e.exe)); /* no NUL */
 	snprintf(e.service, sizeof(e.service), "%s", service);
@@ -149,7 +154,8 @@ static void ident(struct flow *f, uint32_t tgid, uint64_t start_ns, const char *
 
 static void proc_event(struct flow *f, uint16_t kind, uint32_t tgid)
 {
-	struct ks_ev_proc e = { .h = { kind, 0, sizeof(e), 1000, tgid, tgid, tgid * 1000000000ull, 0 } };
+	struct ks_ev_proc e = { .h = { kind, 0, sizeof(e), 1000, tgid, tgid, tgid * 1000000000ull,
+				       0 } };
 
 	assert_int_equal(flow_push(f, &e.h), 0);
 }
@@ -157,7 +163,8 @@ static void proc_event(struct flow *f, uint16_t kind, uint32_t tgid)
 static void test_procs(void **state)
 {
 	struct flow *f = flow_small(0, 0);
-	struct ks_ev_tick tick = { .h = { KS_EV_TICK, 0, sizeof(tick), KS_EXIT_GRACE_NS, 0, 0, 0, 0 } };
+	struct ks_ev_tick tick = { .h = { KS_EV_TICK, 0, sizeof(tick), KS_EXIT_GRACE_NS, 0, 0, 0,
+					  0 } };
 
 	(void)state;
 	ident(f, 5, 5000000000ull - 9000000, "first"); /* a tick of /proc early */
@@ -195,7 +202,8 @@ static void test_eviction(void **state)
 	assert_int_equal(data_tgid(f, 1, 11, KS_OUT, 0, 0, "a"), 0);
 	assert_int_equal(data_tgid(f, 2, 12, KS_OUT, 0, 0, "b"), 0);
 	assert_int_equal(data_tgid(f, 1, 11, KS_OUT, 1, 0, "c"), 0);
-	assert_int_equal(data_tgid(f, 3, 12, KS_OUT, 0, 0, "d"), 0); /* the table of streams is full */
+	assert_int_equal(data_tgid(f, 3, 12, KS_OUT, 0, 0, "d"),
+			 0); /* the table of streams is full */
 	expect("O0:a O0:b O1:c .20 O0:d ");
 	assert_int_equal(drop_get(KS_DROP_conns_full) - conns, 1);
 	assert_int_equal(data_tgid(f, 4, 13, KS_OUT, 0, 0, "e"), 0); /* and that of processes */
@@ -244,8 +252,9 @@ static void test_bad_events(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_order),	  cmocka_unit_test(test_midstream), cmocka_unit_test(test_procs),
-		cmocka_unit_test(test_eviction), cmocka_unit_test(test_bad_events),
+		cmocka_unit_test(test_order),	   cmocka_unit_test(test_midstream),
+		cmocka_unit_test(test_procs),	   cmocka_unit_test(test_eviction),
+		cmocka_unit_test(test_bad_events),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -65,7 +65,8 @@ static const struct step bodiless[] = {
 	GOT("HTTP/1.1 200 OK\r\nX-Id: /b6\r\nConnection: close\r\n\r\nuntil the end"),
 };
 
-static const struct step old[] = { /* HTTP/1.0, bare LF, a folded line, an empty line before the request */
+static const struct step old[] = {
+	/* HTTP/1.0, bare LF, a folded line, an empty line before the request */
 	SENT("\r\nGET http://user:pw@old.example/o1?a=1 HTTP/1.0\nHost: other\nX-Long: a\n  b\nAccept: */*\n\n"),
 	GOT("HTTP/1.0 200 OK\nX-Id: /o1?a=1\nContent-Type: text/plain\n\nline\n\nline"),
 };
@@ -80,7 +81,8 @@ static const struct step server[] = {
 
 #define SCRIPT(name) { #name, name, sizeof(name) / sizeof(name[0]) }
 static const struct script scripts[] = {
-	SCRIPT(keep_alive), SCRIPT(sse), SCRIPT(pipelined), SCRIPT(bodiless), SCRIPT(old), SCRIPT(server),
+	SCRIPT(keep_alive), SCRIPT(sse), SCRIPT(pipelined),
+	SCRIPT(bodiless),   SCRIPT(old), SCRIPT(server),
 };
 #define SCRIPT_CNT (sizeof(scripts) / sizeof(scripts[0]))
 
@@ -96,9 +98,9 @@ static size_t script_len(const struct script *s)
 static bool same(const struct seen *a, const struct seen *b)
 {
 	return !strcmp(a->method, b->method) && !strcmp(a->target, b->target) &&
-	       !strcmp(a->authority, b->authority) && !strcmp(a->id, b->id) && text_eq(&a->req, &b->req) &&
-	       text_eq(&a->resp, &b->resp) && a->status == b->status && a->req_len == b->req_len &&
-	       a->resp_len == b->resp_len;
+	       !strcmp(a->authority, b->authority) && !strcmp(a->id, b->id) &&
+	       text_eq(&a->req, &b->req) && text_eq(&a->resp, &b->resp) && a->status == b->status &&
+	       a->req_len == b->req_len && a->resp_len == b->resp_len;
 }
 
 static void test_whole(void **state)
@@ -123,7 +125,8 @@ static void test_whole(void **state)
 	assert_int_equal(w->cnt, 2);
 	assert_int_equal(x[0].req.len, 14);
 	x = w->seen;
-	assert_memory_equal(x[0].resp.at, "[a|{\"n\":1}][|{\"n\":2}][|x\ny][|[DONE]]", x[0].resp.len);
+	assert_memory_equal(x[0].resp.at, "[a|{\"n\":1}][|{\"n\":2}][|x\ny][|[DONE]]",
+			    x[0].resp.len);
 	assert_int_equal(x[0].resp_len, 0x18 + 0x23 + 0xd + 0xe);
 
 	world_play(w, pipelined, 5, WHOLE, 0, 0);
@@ -152,7 +155,8 @@ static void check_same(struct world *w, const struct seen *want, size_t cnt, con
 		fail_msg("%s: %zu exchanges, not %zu", name, w->cnt, cnt);
 	for (size_t i = 0; i < cnt; i++)
 		if (!same(&w->seen[i], &want[i]) || w->seen[i].incomplete)
-			fail_msg("%s: exchange %zu differs, incomplete %x", name, i, w->seen[i].incomplete);
+			fail_msg("%s: exchange %zu differs, incomplete %x", name, i,
+				 w->seen[i].incomplete);
 }
 
 static void test_cuts(void **state)
@@ -196,10 +200,11 @@ static void check_lossy(struct world *w, const struct seen *want, size_t cnt, co
 		if (k == cnt)
 			fail_msg("%s: a request %s that nobody made", name, x->target);
 		if (!x->incomplete && !same(x, &want[k]))
-			fail_msg("%s lose %zu each %zu: %s is wrong and not marked", name, w->lose, w->lose_each, x->target);
+			fail_msg("%s lose %zu each %zu: %s is wrong and not marked", name, w->lose,
+				 w->lose_each, x->target);
 		if (x->resp_head && strcmp(x->id, want[k].id))
-			fail_msg("%s lose %zu each %zu: %s got the response of %s", name, w->lose, w->lose_each, x->target,
-				 x->id);
+			fail_msg("%s lose %zu each %zu: %s got the response of %s", name, w->lose,
+				 w->lose_each, x->target, x->id);
 	}
 }
 
@@ -254,7 +259,9 @@ static void test_secrets(void **state)
 
 static size_t body_of(const char *coding, char *out, size_t cap, struct slice in)
 {
-	z_stream z = { .next_in = (Bytef *)in.ptr, .avail_in = (uInt)in.len, .next_out = (Bytef *)out,
+	z_stream z = { .next_in = (Bytef *)in.ptr,
+		       .avail_in = (uInt)in.len,
+		       .next_out = (Bytef *)out,
 		       .avail_out = (uInt)cap };
 	int bits = strcmp(coding, "gzip") ? strcmp(coding, "raw") ? 15 : -15 : 31;
 
@@ -272,17 +279,20 @@ static void coded(struct world *w, const char *header, struct slice body, const 
 	char head[256];
 	struct step steps[] = { request, { KS_IN, { head, 0 } }, { KS_IN, body } };
 
-	steps[1].bytes.len = (size_t)snprintf(head, sizeof(head),
-					      "HTTP/1.1 200 OK\r\nContent-Encoding: %s\r\nContent-Type: %s\r\n"
-					      "Content-Length: %zu\r\n\r\n",
-					      header, *want == '[' ? "text/event-stream" : "text/plain", body.len);
+	steps[1].bytes.len =
+		(size_t)snprintf(head, sizeof(head),
+				 "HTTP/1.1 200 OK\r\nContent-Encoding: %s\r\nContent-Type: %s\r\n"
+				 "Content-Length: %zu\r\n\r\n",
+				 header, *want == '[' ? "text/event-stream" : "text/plain",
+				 body.len);
 	for (size_t size = 1; size < 300; size += size < 20 ? 1 : 100) {
 		world_play(w, steps, 3, size, 0, 0);
 		assert_int_equal(w->seen[0].incomplete, 0);
 		assert_int_equal(w->seen[0].resp.len, strlen(want));
 		assert_memory_equal(w->seen[0].resp.at, want, strlen(want));
 	}
-	for (w->lose = 1; w->lose < 9; w->lose++) { /* a hole: what was decoded is a prefix, and it is marked */
+	for (w->lose = 1; w->lose < 9;
+	     w->lose++) { /* a hole: what was decoded is a prefix, and it is marked */
 		world_play(w, steps, 3, 60, 0, 0);
 		if (!w->cnt)
 			continue;
@@ -300,22 +310,28 @@ static const char brotli[] =
 
 static void test_codings(void **state)
 {
-	static const char text[] = "{\"id\":\"z\",\"usage\":{\"prompt_tokens\":11,\"completion_tokens\":22},\"text\":"
-				   "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"}";
-	struct slice in = { text, sizeof(text) - 1 }, events = SLICE("event: e\ndata: 1\n\ndata: 2\n\n");
+	static const char text[] =
+		"{\"id\":\"z\",\"usage\":{\"prompt_tokens\":11,\"completion_tokens\":22},\"text\":"
+		"\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"}";
+	struct slice in = { text, sizeof(text) - 1 },
+		     events = SLICE("event: e\ndata: 1\n\ndata: 2\n\n");
 	static char one[4096], two[4096];
 	size_t len;
 
 	len = body_of("gzip", one, sizeof(one), in);
 	coded(*state, "gzip", (struct slice){ one, len }, text);
 	coded(*state, "X-GZIP", (struct slice){ one, len }, text);
-	coded(*state, "gzip, zstd", (struct slice){ two, body_of("zstd", two, sizeof(two), (struct slice){ one, len }) },
+	coded(*state, "gzip, zstd",
+	      (struct slice){ two, body_of("zstd", two, sizeof(two), (struct slice){ one, len }) },
 	      text);
-	coded(*state, "deflate", (struct slice){ one, body_of("zlib", one, sizeof(one), in) }, text);
-	coded(*state, "identity, deflate", (struct slice){ one, body_of("raw", one, sizeof(one), in) }, text);
+	coded(*state, "deflate", (struct slice){ one, body_of("zlib", one, sizeof(one), in) },
+	      text);
+	coded(*state, "identity, deflate",
+	      (struct slice){ one, body_of("raw", one, sizeof(one), in) }, text);
 	coded(*state, "zstd", (struct slice){ one, body_of("zstd", one, sizeof(one), in) }, text);
 	coded(*state, "br", (struct slice){ brotli, sizeof(brotli) - 1 }, text);
-	coded(*state, "gzip", (struct slice){ one, body_of("gzip", one, sizeof(one), events) }, "[e|1][|2]");
+	coded(*state, "gzip", (struct slice){ one, body_of("gzip", one, sizeof(one), events) },
+	      "[e|1][|2]");
 }
 
 static int setup(void **state)

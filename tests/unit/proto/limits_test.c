@@ -8,8 +8,8 @@
 #include "unit/proto/world.h"
 
 #define CALL(w, dir, text) world_call(w, dir, SLICE(text))
-#define GET(path) "GET " path " HTTP/1.1\r\nHost: h\r\n\r\n"
-#define OK(id) "HTTP/1.1 200 OK\r\nX-Id: " id "\r\nContent-Length: 2\r\n\r\nok"
+#define GET(path)	   "GET " path " HTTP/1.1\r\nHost: h\r\n\r\n"
+#define OK(id)		   "HTTP/1.1 200 OK\r\nX-Id: " id "\r\nContent-Length: 2\r\n\r\nok"
 
 static size_t resident(void)
 {
@@ -70,7 +70,10 @@ static void test_bomb(void **state)
 	struct world *w = *state;
 	size_t len = 64u << 20, cap = 1u << 20;
 	char *zeros = calloc(1, len), *bomb = malloc(cap), head[128];
-	z_stream z = { .next_in = (Bytef *)zeros, .avail_in = (uInt)len, .next_out = (Bytef *)bomb, .avail_out = (uInt)cap };
+	z_stream z = { .next_in = (Bytef *)zeros,
+		       .avail_in = (uInt)len,
+		       .next_out = (Bytef *)bomb,
+		       .avail_out = (uInt)cap };
 	uint64_t before = drop_get(KS_DROP_ratio_cap);
 
 	assert_int_equal(deflateInit2(&z, 9, Z_DEFLATED, 31, 8, Z_DEFAULT_STRATEGY), Z_OK);
@@ -78,10 +81,14 @@ static void test_bomb(void **state)
 	deflateEnd(&z);
 	world_open(w);
 	CALL(w, KS_OUT, GET("/a"));
-	snprintf(head, sizeof(head), "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %lu\r\n\r\n", z.total_out);
+	snprintf(head, sizeof(head),
+		 "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %lu\r\n\r\n",
+		 z.total_out);
 	world_call(w, KS_IN, slice_str(head));
 	for (size_t at = 0; at < z.total_out; at += 1000)
-		world_call(w, KS_IN, (struct slice){ bomb + at, z.total_out - at < 1000 ? z.total_out - at : 1000 });
+		world_call(w, KS_IN,
+			   (struct slice){ bomb + at,
+					   z.total_out - at < 1000 ? z.total_out - at : 1000 });
 	world_close(w);
 	assert_int_equal(w->seen[0].incomplete, INCOMPLETE_BODY);
 	assert_true(w->seen[0].resp_end);
@@ -172,7 +179,8 @@ static void test_verdicts(void **state)
 	w->cnt = w->done = 0;
 	memset(w->seen, 0, sizeof(w->seen));
 	CALL(w, KS_OUT, GET("/big"));
-	snprintf(head, sizeof(head), "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n", sizeof(body));
+	snprintf(head, sizeof(head), "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n",
+		 sizeof(body));
 	world_call(w, KS_IN, slice_str(head));
 	for (size_t at = 0; at < sizeof(body); at += KS_CHUNK_CAP)
 		world_call(w, KS_IN, (struct slice){ body, KS_CHUNK_CAP });
@@ -232,7 +240,8 @@ static void test_tracks(void **state)
 	assert_int_equal(w->cnt, 2);
 	assert_string_equal(w->seen[1].id, "/b");
 
-	world_open(w); /* read and written in two threads: the answer is seen before the call that asked */
+	world_open(
+		w); /* read and written in two threads: the answer is seen before the call that asked */
 	CALL(w, KS_OUT, GET("/a"));
 	CALL(w, KS_IN, OK("/a"));
 	CALL(w, KS_IN, OK("/b"));
@@ -247,7 +256,8 @@ static void test_tracks(void **state)
 
 	world_open(w); /* broken chunked coding */
 	CALL(w, KS_OUT, GET("/a"));
-	CALL(w, KS_IN, "HTTP/1.1 200 OK\r\nX-Id: /a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nzz\r\n");
+	CALL(w, KS_IN,
+	     "HTTP/1.1 200 OK\r\nX-Id: /a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nzz\r\n");
 	CALL(w, KS_OUT, GET("/b"));
 	CALL(w, KS_IN, OK("/b"));
 	CALL(w, KS_OUT, "\x01\x02 nonsense\r\n\r\n");
@@ -258,6 +268,43 @@ static void test_tracks(void **state)
 	assert_int_equal(w->cnt, 3);
 	assert_int_equal(w->seen[0].incomplete, INCOMPLETE_SYNTAX);
 	assert_int_equal(w->seen[1].incomplete | w->seen[2].incomplete, 0);
+}
+
+#define CHUNKED(id)                    \
+	"HTTP/1.1 200 OK\r\nX-Id: " id \
+	"\r\nTransfer-Encoding: chunked\r\nContent-Type: text/event-stream\r\n\r\n"
+
+/* Holes in chunked bodies: inside a chunk, of whole chunks, of the end. */
+static void test_chunk_holes(void **state)
+{
+	struct world *w = *state;
+
+	world_open(w);
+	CALL(w, KS_OUT, GET("/a"));
+	CALL(w, KS_IN, CHUNKED("/a") "12\r\ndata: 1\n");
+	w->lose = w->records + 1;
+	CALL(w, KS_IN, "\ndata");
+	CALL(w, KS_IN, ": 2\n\n\r\n9\r\ndata: 3\n\n\r\n");
+	w->lose = w->records + 1;
+	CALL(w, KS_IN, "9\r\ndata: 4\n\n\r\n");
+	CALL(w, KS_IN, "9\r\ndata: 5\n\n\r\n0\r\n\r\n");
+	CALL(w, KS_OUT, GET("/b"));
+	CALL(w, KS_IN, CHUNKED("/b") "9\r\ndata: 1\n\n\r\n");
+	w->lose = w->records + 1;
+	CALL(w, KS_IN, "0\r\n\r\n");
+	CALL(w, KS_OUT, GET("/c"));
+	CALL(w, KS_IN, OK("/c"));
+	CALL(w, KS_OUT, GET("/d"));
+	CALL(w, KS_IN, OK("/d"));
+	world_close(w);
+	assert_int_equal(w->cnt, 4);
+	assert_memory_equal(w->seen[0].resp.at, "[|1[|3][|5]", 11);
+	assert_int_equal(w->seen[0].incomplete, INCOMPLETE_LOST);
+	assert_int_equal(w->seen[0].gap_len, 5 + 14);
+	assert_int_equal(w->seen[1].incomplete, INCOMPLETE_LOST);
+	assert_true(w->seen[2].incomplete);
+	assert_int_equal(w->seen[3].incomplete, 0);
+	assert_string_equal(w->seen[3].id, "/d");
 }
 
 static void test_ends(void **state)
@@ -271,7 +318,8 @@ static void test_ends(void **state)
 	assert_int_equal(w->seen[0].incomplete, INCOMPLETE_CUT);
 	world_open(w);
 	CALL(w, KS_OUT, GET("/a"));
-	CALL(w, KS_IN, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: a\n\ndata: b");
+	CALL(w, KS_IN,
+	     "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: a\n\ndata: b");
 	flow_free(w->flow);
 	w->flow = NULL;
 	assert_int_equal(w->seen[0].incomplete, INCOMPLETE_STOPPED);
@@ -296,8 +344,9 @@ static int teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(long_body), TEST(idle_memory), TEST(bomb),   TEST(head_cap), TEST(full_pipeline), TEST(full_pool),
-		TEST(verdicts),	 TEST(not_http1),   TEST(tracks), TEST(ends),
+		TEST(long_body),     TEST(idle_memory), TEST(bomb),	TEST(head_cap),
+		TEST(full_pipeline), TEST(full_pool),	TEST(verdicts), TEST(not_http1),
+		TEST(tracks),	     TEST(chunk_holes), TEST(ends),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

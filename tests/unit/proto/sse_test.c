@@ -22,8 +22,9 @@ static void take(void *ctx, struct slice event, struct slice data, uint8_t flags
 	(void)ctx;
 	parts++;
 	snprintf(out + at, sizeof(out) - at, "%s%.*s%s%.*s%s", flags & MSG_FIRST ? "[" : "",
-		 flags & MSG_FIRST ? (int)event.len : 0, event.ptr ? event.ptr : "", flags & MSG_FIRST ? "|" : "",
-		 (int)data.len, data.ptr ? data.ptr : "", flags & MSG_LAST ? "]" : "");
+		 flags & MSG_FIRST ? (int)event.len : 0, event.ptr ? event.ptr : "",
+		 flags & MSG_FIRST ? "|" : "", (int)data.len, data.ptr ? data.ptr : "",
+		 flags & MSG_LAST ? "]" : "");
 }
 
 static void check(const char *in, const char *want)
@@ -47,8 +48,12 @@ static void test_rules(void **state)
 	check("data: a\n\n", "[|a]");
 	check("data:a\n\ndata:  b\n\n", "[|a][| b]");
 	check("data: a\r\n\r\ndata: b\r\rdata: c\n\n", "[|a][|b][|c]");
-	check("\xef\xbb\xbf" "data: a\n\n", "[|a]");
-	check("\xef\xbb" "data: a\n\ndata: b\n\n", "[|b]");
+	check("\xef\xbb\xbf"
+	      "data: a\n\n",
+	      "[|a]");
+	check("\xef\xbb"
+	      "data: a\n\ndata: b\n\n",
+	      "[|b]");
 	check("event: n\ndata: a\n\ndata: b\n\n", "[n|a][|b]");
 	check("event: n\n\ndata: b\n\n", "[|b]"); /* no data, no event */
 	check("event: n\nevent: m\nid: 3\nretry: 9\ndata: a\n\n", "[m|a]");
@@ -104,7 +109,8 @@ static void test_gap(void **state)
 	assert_string_equal(out, "[|a[|e]");
 	out[0] = '\0';
 	sse_gap(&s);
-	sse_push(&s, SLICE("event: x\ndata: d\n\n"), take, NULL); /* a record that begins with an event */
+	sse_push(&s, SLICE("event: x\ndata: d\n\n"), take,
+		 NULL); /* a record that begins with an event */
 	assert_string_equal(out, "[x|d]");
 }
 

@@ -40,7 +40,7 @@ struct step {
 	struct slice bytes;
 };
 #define SENT(text) { KS_OUT, { text, sizeof(text) - 1 } }
-#define GOT(text) { KS_IN, { text, sizeof(text) - 1 } }
+#define GOT(text)  { KS_IN, { text, sizeof(text) - 1 } }
 
 struct world {
 	struct flow *flow;
@@ -187,8 +187,10 @@ static inline void world_free(struct world *w)
 
 static inline void world_stream(struct world *w, enum ks_event_kind kind)
 {
-	struct ks_ev_stream e = { .h = { .kind = (uint16_t)kind, .len = sizeof(e), .tgid = 7, .proc_start_ns = 70 },
-				  .source = KS_SRC_OPENSSL };
+	struct ks_ev_stream e = {
+		.h = { .kind = (uint16_t)kind, .len = sizeof(e), .tgid = 7, .proc_start_ns = 70 },
+		.source = KS_SRC_OPENSSL
+	};
 
 	e.h.ts_ns = ++w->now;
 	e.h.id = w->id;
@@ -242,8 +244,8 @@ static inline void world_call(struct world *w, enum ks_dir dir, struct slice byt
 }
 
 /* A whole connection, each call cut into records of at most `size` bytes, and at two places of the whole script. */
-static inline void world_play(struct world *w, const struct step *steps, size_t cnt, size_t size, size_t cut1,
-			      size_t cut2)
+static inline void world_play(struct world *w, const struct step *steps, size_t cnt, size_t size,
+			      size_t cut1, size_t cut2)
 {
 	size_t pos = 0;
 
