@@ -75,7 +75,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	play(mem, len);
 	mask(mem, len);
 	play(mem, len);
-	buf_done(&line);
 	free(mem);
 	if (size >= 8) { /* and as a whole file, head included */
 		mem = malloc(size);
@@ -85,5 +84,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		}
 		free(mem);
 	}
+	buf_done(&line);
 	return 0;
 }
