@@ -6,6 +6,7 @@
  * SSL_read. A call entered before the probes were attached has no entry here and is ignored at its return.
  */
 #include "sock.bpf.h"
+#include "tls_func.h"
 
 #include <bpf/bpf_tracing.h>
 
@@ -64,34 +65,24 @@ static __always_inline void ks_tls_enter(struct pt_regs *ctx, __u8 dir, __u8 kin
 }
 
 /* int SSL_read(SSL *, void *, int), int SSL_read_ex(SSL *, void *, size_t, size_t *),
- * int SSL_write_ex2(SSL *, const void *, size_t, uint64_t flags, size_t *) since OpenSSL 3.3 */
-KS_UPROBE("?uprobe", tls_read_in)
+ * int SSL_write_ex2(SSL *, const void *, size_t, uint64_t flags, size_t *) since OpenSSL 3.3; an internal function that stands
+ * in for one of the _ex functions has its arguments (agent/probe/site.h). */
+static __always_inline void ks_tls_move(struct pt_regs *ctx, __u64 func)
 {
-	ks_tls_enter(ctx, KS_IN, KS_BUF_USER, 0);
-}
+	__u8 dir = func == TLS_SSL_READ || func == TLS_SSL_READ_EX ? KS_IN : KS_OUT;
+	__u64 arg4 = PT_REGS_PARM4(ctx), arg5 = PT_REGS_PARM5(ctx), ret = 0;
 
-KS_UPROBE("?uprobe", tls_write_in)
-{
-	ks_tls_enter(ctx, KS_OUT, KS_BUF_USER, 0);
-}
-
-KS_UPROBE("?uprobe", tls_read_ex_in)
-{
-	ks_tls_enter(ctx, KS_IN, KS_BUF_USER, PT_REGS_PARM4(ctx));
-}
-
-KS_UPROBE("?uprobe", tls_write_ex_in)
-{
-	ks_tls_enter(ctx, KS_OUT, KS_BUF_USER, PT_REGS_PARM4(ctx));
-}
-
-KS_UPROBE("?uprobe", tls_write_ex2_in)
-{
-	ks_tls_enter(ctx, KS_OUT, KS_BUF_USER, PT_REGS_PARM5(ctx));
+	barrier_var(arg4); /* or both become one load from a chosen place, which the verifier refuses */
+	barrier_var(arg5);
+	if (func == TLS_SSL_READ_EX || func == TLS_SSL_WRITE_EX)
+		ret = arg4;
+	else if (func == TLS_SSL_WRITE_EX2)
+		ret = arg5;
+	ks_tls_enter(ctx, dir, KS_BUF_USER, ret);
 }
 
 /* SSL_connect() and SSL_accept() end here too. Called again and again on a non-blocking socket. */
-KS_UPROBE("?uprobe", tls_handshake_in)
+static __always_inline void ks_tls_handshake(struct pt_regs *ctx)
 {
 	struct ks_stream *s;
 
@@ -132,7 +123,7 @@ static __always_inline void ks_tls_done(struct ks_call *call, int ret)
 }
 
 /* The return of them all. The stack pointer says whose return it is; a nested call's is lower. */
-KS_UPROBE("?uretprobe", tls_out)
+static __always_inline void ks_tls_return(struct pt_regs *ctx)
 {
 	__u64 key = bpf_get_current_pid_tgid();
 	struct ks_call *call = bpf_map_lookup_elem(&ks_calls, &key);
@@ -143,7 +134,7 @@ KS_UPROBE("?uretprobe", tls_out)
 	bpf_map_delete_elem(&ks_calls, &key);
 }
 
-KS_UPROBE("?uprobe", tls_set_fd_in)
+static __always_inline void ks_tls_set_fd(struct pt_regs *ctx)
 {
 	struct ks_stream *s, *sock;
 	struct sock *sk;
@@ -166,7 +157,7 @@ KS_UPROBE("?uprobe", tls_set_fd_in)
 }
 
 /* The allocator may hand the same address out at once: the next stream there is another generation. */
-KS_UPROBE("?uprobe", tls_free_in)
+static __always_inline void ks_tls_free(struct pt_regs *ctx)
 {
 	struct ks_key key;
 	__u32 *gen, next = 1;
@@ -182,3 +173,39 @@ KS_UPROBE("?uprobe", tls_free_in)
 		next = *gen + 1;
 	bpf_map_update_elem(&ks_gens, &key, &next, BPF_ANY);
 }
+
+/* Since 6.6: one link puts one program at all functions of a library, and goes at once. */
+KS_UPROBE("?uprobe.multi", tlsm_in)
+{
+	__u64 func = bpf_get_attach_cookie(ctx);
+
+	if (func <= TLS_SSL_WRITE_EX2)
+		ks_tls_move(ctx, func);
+	else if (func == TLS_SSL_DO_HANDSHAKE)
+		ks_tls_handshake(ctx);
+	else if (func == TLS_SSL_SET_FD)
+		ks_tls_set_fd(ctx);
+	else
+		ks_tls_free(ctx);
+}
+
+KS_UPROBE("?uretprobe.multi", tlsm_out)
+{
+	ks_tls_return(ctx);
+}
+
+/* Before: no cookie, so a program for each function. */
+#define KS_ONE(section, name, ...)                                                                                   \
+	KS_UPROBE(section, name)                                                                                     \
+	{                                                                                                            \
+		__VA_ARGS__;                                                                                         \
+	}
+KS_ONE("?uprobe", tls_read_in, ks_tls_move(ctx, TLS_SSL_READ))
+KS_ONE("?uprobe", tls_write_in, ks_tls_move(ctx, TLS_SSL_WRITE))
+KS_ONE("?uprobe", tls_read_ex_in, ks_tls_move(ctx, TLS_SSL_READ_EX))
+KS_ONE("?uprobe", tls_write_ex_in, ks_tls_move(ctx, TLS_SSL_WRITE_EX))
+KS_ONE("?uprobe", tls_write_ex2_in, ks_tls_move(ctx, TLS_SSL_WRITE_EX2))
+KS_ONE("?uprobe", tls_handshake_in, ks_tls_handshake(ctx))
+KS_ONE("?uprobe", tls_set_fd_in, ks_tls_set_fd(ctx))
+KS_ONE("?uprobe", tls_free_in, ks_tls_free(ctx))
+KS_ONE("?uretprobe", tls_out, ks_tls_return(ctx))

@@ -13,8 +13,8 @@ static const struct family {
 	[FAMILY_TRACEPOINT] = { "tracepoint", "tp_" },
 };
 
-/* Needed whatever the family: library calls, connection states, processes. */
-static const char *const common[] = { "tls_", "conn_", "proc_" };
+/* Needed whatever the family: connection states, processes. */
+static const char *const common[] = { "conn_", "proc_" };
 
 static bool starts(const char *s, const char *prefix)
 {
@@ -35,8 +35,10 @@ enum probe_family family_by_name(const char *name)
 	return (enum probe_family)f;
 }
 
-bool family_wants(enum probe_family family, const char *prog_name)
+bool family_wants(enum probe_family family, bool multi, const char *prog_name)
 {
+	if (starts(prog_name, "tls")) /* library calls: one set or the other */
+		return starts(prog_name, multi ? "tlsm_" : "tls_");
 	for (size_t i = 0; i < sizeof(common) / sizeof(common[0]); i++)
 		if (starts(prog_name, common[i]))
 			return true;

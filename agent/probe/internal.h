@@ -21,6 +21,7 @@ struct probe {
 	struct bpf_link *links[PROBE_LINK_CNT];
 	size_t link_cnt;
 	enum probe_family family; /* FAMILY_SOCKET_CNT: none */
+	bool multi;		  /* TLS programs are those for uprobe_multi links */
 	char *reason[FAMILY_SOCKET_CNT];
 	volatile uint64_t *verdicts;
 	volatile uint64_t *counters;
@@ -34,7 +35,10 @@ void object_unload(struct probe *p);
 /* The running kernel's types; NULL: none. The caller frees. */
 struct btf *object_btf(void);
 
+/* Can one link hold many uprobes, and tell their program which one it is at? attach.c */
+bool object_has_multi(void);
+
 /* Rows of families.c. */
 const char *family_name(enum probe_family family);
-bool family_wants(enum probe_family family, const char *prog_name);
+bool family_wants(enum probe_family family, bool multi, const char *prog_name);
 enum probe_family family_by_name(const char *name); /* FAMILY_SOCKET_CNT when unknown */

@@ -96,8 +96,9 @@ static int open_object(struct probe *p, enum probe_family family, const struct p
 	p->skel->rodata->cfg = cfg->bpf;
 	p->skel->rodata->recvmsg_args = count_recvmsg_args();
 	p->skel->rodata->follow_sockets = family == FAMILY_TRACEPOINT;
+	p->multi = object_has_multi();
 	bpf_object__for_each_program(prog, p->skel->obj)
-		bpf_program__set_autoload(prog, family_wants(family, bpf_program__name(prog)));
+		bpf_program__set_autoload(prog, family_wants(family, p->multi, bpf_program__name(prog)));
 	if (cfg->ring_bytes) {
 		err = bpf_map__set_max_entries(p->skel->maps.ks_data, (unsigned int)cfg->ring_bytes);
 		if (err)
@@ -114,7 +115,7 @@ static int attach_all(struct probe *p)
 	bpf_object__for_each_program(prog, p->skel->obj) {
 		struct bpf_link *link;
 
-		if (!bpf_program__autoload(prog) || strncmp(bpf_program__name(prog), "tls_", 4) == 0)
+		if (!bpf_program__autoload(prog) || strncmp(bpf_program__name(prog), "tls", 3) == 0)
 			continue;
 		if (p->link_cnt == PROBE_LINK_CNT)
 			return -E2BIG;

@@ -14,6 +14,7 @@
 #include "drops.h"
 #include "event.h"
 #include "limits.h"
+#include "tls_func.h"
 
 struct probe;
 
@@ -46,15 +47,10 @@ int probe_mark(struct probe *p, pid_t tgid, enum ks_mark mark);
 /* Tell the kernel that this file needs no further MMAP event. */
 int probe_file_seen(struct probe *p, const struct ks_ev_proc *mmap_event);
 
-/* Offsets of the functions of one TLS library in its file (file offsets, not addresses); 0 = absent. */
-enum tls_func {
-	TLS_SSL_READ, TLS_SSL_WRITE, TLS_SSL_READ_EX, TLS_SSL_WRITE_EX, TLS_SSL_WRITE_EX2,
-	TLS_SSL_DO_HANDSHAKE, TLS_SSL_SET_FD, TLS_SSL_FREE,
-	TLS_FUNC_CNT,
-};
+/* Where to attach in one TLS library. */
 struct tls_site {
 	const char *path; /* opens the file from this process: /proc/PID/root/..., /proc/PID/map_files/..., /proc/self/fd/N */
-	uint64_t offset[TLS_FUNC_CNT];
+	uint64_t offset[TLS_FUNC_CNT]; /* in the file, not addresses; 0 = absent */
 };
 struct probe_link; /* all attachments of one library file */
 /* Attach to one library file, in every process that maps it (the kernel keys uprobes by inode).
