@@ -37,7 +37,7 @@ def as_user(program, *args, wrap=PLAIN_USER):
 
 def test_version():
     done = kernspan("version")
-    assert done.returncode == 0 and re.match(r"kernspan \d+\.\d+", done.stdout)
+    assert done.returncode == 0 and re.match(r"kernspan \S+\n$", done.stdout)
 
 
 def test_help():
@@ -59,7 +59,7 @@ def test_no_command():
     (["run", "--no-such-flag"], "no-such-flag"),
     (["run", "--ring-byte", "1M"], "ring-bytes"),
     (["run", "--ring-bytes", "lots"], "ring-bytes"),
-    (["run", "--ring-bytes", "12345"], "power of two"),
+    (["run", "--ring-bytes", "12345"], "65536"),
     (["run", "-o", "yaml"], "json"),
     (["run", "--pid", "x"], "pid"),
     (["run", "stray"], "--"),
@@ -78,11 +78,11 @@ def test_usage(args, says):
 
 @pytest.mark.parametrize("text,place,says", [
     ("output: json\nring_bytes: lots\n", "2:13", "ring_bytes"),
-    ("output: json\n  family: kprobe\n", "2:", ""),
+    ("output: json\n  family: kprobe\n", "1:9", "output"),
     ("outptu: json\n", "1:1", "output"),
     ("output: [json]\n", "1:9", "output"),
     ("a: &x b\n", "1:1", "a"),
-    ("output: 'json\n", "1:", ""),
+    ("output: 'json\n", "2:1", ""),
     ("- output\n", "1:1", ""),
 ], ids=["value", "indent", "name", "list", "unknown", "quote", "sequence"])
 def test_bad_file(tmp_path, text, place, says):
@@ -118,11 +118,12 @@ def test_stats_without_agent(tmp_path):
 
 
 def test_control_in_use(start):
-    """A second agent on the same socket says so and leaves the first alone."""
+    """A second agent on the same socket says so, does its work, and leaves the first alone."""
     first = start()
-    second = kernspan("run", "-o", "json", "--store", "none", "--control", first.control)
-    assert second.returncode != 0
+    second = start("--control", first.control)
     assert first.control in second.stderr
+    assert first.stats()["pid"] == first.pid
+    assert second.stop() == 0
     assert first.stats()["pid"] == first.pid
 
 
@@ -139,7 +140,7 @@ def test_stale_control(start, tmp_path):
 
 def test_bad_collector_address():
     done = kernspan("run", "-o", "none", "--store", "none", "--control", "none", "--otlp-endpoint", "ftp://x")
-    assert done.returncode != 0 and "ftp" in done.stderr
+    assert done.returncode != 0 and "http://" in done.stderr
 
 
 def test_store_not_writable(tmp_path):
@@ -150,15 +151,19 @@ def test_store_not_writable(tmp_path):
 
 def test_reader_leaves(lab):
     """Standard output is closed by the reader: the agent ends, cleanly and in time."""
-    agent = Agent(wait=0)
-    agent.wait_ready()
-    agent.process.stdout.close()
-    deadline = time.monotonic() + 30
-    while agent.process.poll() is None and time.monotonic() < deadline:
+    agent = subprocess.Popen([KERNSPAN, "run", "-o", "json", "--store", "none", "--control", "none"],
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        for line in agent.stderr:
+            if line.strip() == "kernspan: ready":
+                break
+        agent.stdout.close()
         run_client(lab, "curl", lab.url("plain"), ["openai:plain"])
-    assert agent.process.poll() is not None, "it goes on writing to nobody"
-    assert agent.process.returncode >= 0, f"killed by signal {-agent.process.returncode}"
-    assert "Traceback" not in agent.stderr
+        assert agent.wait(20) >= 0, f"killed by signal {-agent.returncode}"
+    finally:
+        if agent.poll() is None:
+            agent.kill()
+            agent.wait()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -230,15 +235,13 @@ def test_store_and_observe(lab, start, tmp_path):
     assert stat.S_IMODE(os.stat(store).st_mode) & 0o007 == 0
 
 
-def test_table_and_text(lab, start):
-    for form in ("table", "text"):
-        agent = start(output=form)
-        run_client(lab, "python-openai-sync", lab.url("tls"), ["plain:stream", "e429"])
-        agent.wait(lambda _, agent=agent: "429" in "\n".join(agent.lines), f"the call in {form}")
-        text = "\n".join(agent.lines)
-        assert "lab-answer-1" in text or "lab-model" in text
-        assert "\x1b" not in text
-        assert agent.stop() == 0
+def test_table(lab, start):
+    agent = start(output="table")
+    run_client(lab, "python-openai-sync", lab.url("tls"), ["plain:stream", "e429"])
+    agent.wait(lambda _: "429" in "\n".join(agent.lines), "the calls in the table")
+    text = "\n".join(agent.lines)
+    assert "lab-answer-1" in text or "lab-model" in text
+    assert "\x1b" not in text
 
 
 def test_record_and_replay(lab, public, tmp_path):

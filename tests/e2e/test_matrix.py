@@ -17,15 +17,23 @@ def runs(lab, agent):
     """Runs each client once on each transport, when first asked; gives (rows, their spans, base)."""
     done = {}
 
+    def once(name, transport):
+        base = lab.url(transport)
+        rows = run_client(lab, name, base, CASES[CLIENTS[name][0]])
+        wanted = {}
+        for row in rows:
+            wanted[row["pid"]] = wanted.get(row["pid"], 0) + 1
+        spans = {pid: agent.expect(pid, count) for pid, count in wanted.items()}
+        return rows, [spans[row["pid"]].pop(0) for row in rows], base
+
     def run(name, transport):
         if (name, transport) not in done:
-            base = lab.url(transport)
-            rows = run_client(lab, name, base, CASES[CLIENTS[name][0]])
-            wanted = {}
-            for row in rows:
-                wanted[row["pid"]] = wanted.get(row["pid"], 0) + 1
-            spans = {pid: agent.expect(pid, count) for pid, count in wanted.items()}
-            done[name, transport] = rows, [spans[row["pid"]].pop(0) for row in rows], base
+            try:
+                done[name, transport] = once(name, transport)
+            except AssertionError as error:
+                done[name, transport] = error
+        if isinstance(done[name, transport], AssertionError):
+            pytest.fail(f"{name}, {transport}: {done[name, transport]}")
         return done[name, transport]
     return run
 
