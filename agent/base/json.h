@@ -98,7 +98,7 @@ enum json_result json_scan_end(struct json_scan *s);
  * Repeats. The documents of one stream mostly differ in a few strings and numbers. json_repeat keeps the last scanned
  * document with the places of its strings and numbers, compares the next one with it at memory speed, and reports
  * only what may differ. It relies on this contract: a value that is not reported is the same as in its place in the
- * document before (a place is a path with its indexes), so handlers must be idempotent and keep state between documents.
+ * document before (a place is a path with its indexes), so handlers are idempotent and keep state between documents.
  */
 #define JSON_REPEAT_CAP	  1024
 #define JSON_REPEAT_SPANS 48
@@ -125,8 +125,8 @@ bool json_repeat_match(struct json_repeat *r, struct slice doc, json_fn fn, void
 /* doc was just scanned with paths, with result JSON_DONE. After any other scan: SLICE_NONE, which forgets. */
 void json_repeat_learn(struct json_repeat *r, const struct json_paths *paths, struct slice doc);
 
-/* Undo the escapes of string contents into out (not NUL-terminated): RFC 8259 section 7, surrogate pairs joined. What is
- * malformed becomes U+FFFD. Output that does not fit in cap is left off at a character's border; false then. */
+/* Undo the escapes of string contents into out (not NUL-terminated): RFC 8259 section 7, surrogate pairs joined. What
+ * is malformed becomes U+FFFD. Output that does not fit in cap is left off at a character's border; false then. */
 bool json_unescape(struct slice raw, char *out, size_t cap, size_t *ret_len);
 /* Numbers as written; false: not one, out of range (1e3 and 5.0 are integers, 5.5 is not). */
 bool json_int(struct slice text, int64_t *ret_value);

@@ -254,7 +254,7 @@ static int compare(const struct json_repeat *r, struct slice doc,
 bool json_repeat_match(struct json_repeat *r, struct slice doc, json_fn fn, void *ctx)
 {
 	struct found found[JSON_REPEAT_HOT];
-	int cnt = r->len ? compare(r, doc, found) : -1;
+	int cnt = r->len && doc.len ? compare(r, doc, found) : -1;
 
 	if (cnt < 0) {
 		r->misses++;

@@ -467,7 +467,7 @@ JSON_INLINE bool is_inside(enum state st)
 
 enum json_result json_scan_feed(struct json_scan *s, struct slice piece)
 {
-	struct cur c = { piece.ptr, piece.ptr + piece.len };
+	struct cur c = { piece.ptr, piece.len ? piece.ptr + piece.len : piece.ptr };
 	enum state st = s->state;
 
 	while (c.p < c.end) {

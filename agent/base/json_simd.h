@@ -14,7 +14,7 @@
 
 #define JSON_INLINE static inline __attribute__((always_inline))
 
-/* Eight bytes: 0x80 in each that equals c, exact up to the first match ("determine if a word has a byte equal to n"). */
+/* Eight bytes: 0x80 in each that equals c, exact up to the first match. */
 JSON_INLINE uint64_t json_swar_eq(uint64_t word, uint8_t c)
 {
 	uint64_t x = word ^ (0x0101010101010101u * c);

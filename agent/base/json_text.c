@@ -94,7 +94,7 @@ static size_t escape(const char **p, const char *end, char out[4])
 
 bool json_unescape(struct slice raw, char *out, size_t cap, size_t *ret_len)
 {
-	const char *p = raw.ptr, *end = raw.ptr + raw.len;
+	const char *p = raw.ptr, *end = raw.len ? raw.ptr + raw.len : raw.ptr;
 	size_t len = 0;
 	char bytes[4];
 

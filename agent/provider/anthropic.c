@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Anthropic Messages (wire.md section 5). Counts in a stream are cumulative: the first event has those of the input, the
- * last those of the output. input_tokens leaves cached tokens out; the sum is made at the end (semconv.md section 4).
+ * Anthropic Messages (wire.md section 5). Counts in a stream are cumulative: the first event has those of the input,
+ * the last those of the output. input_tokens leaves cached tokens out; the sum is made at the end (semconv.md section 4).
  */
 #include "provider/decode.h"
 
@@ -20,7 +20,8 @@ enum hook {
 
 static bool is_tool(struct slice type)
 {
-	static const struct slice types[] = { SLICE("tool_use"), SLICE("server_tool_use"), SLICE("mcp_tool_use") };
+	static const struct slice types[] = { SLICE("tool_use"), SLICE("server_tool_use"),
+					      SLICE("mcp_tool_use") };
 
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
 		if (slice_eq(type, types[i]))
@@ -47,7 +48,11 @@ static void block_hook(struct decode *d, int arg, const struct json_value *v, st
 	f->item_open = true;
 	f->item_index = v->index[0];
 	if (v->type == JSON_STRING)
-		keep_into(d, arg == BLOCK_TYPE ? &f->item_type : arg == BLOCK_ID ? &f->item_id : &f->item_name, text);
+		keep_into(d,
+			  arg == BLOCK_TYPE ? &f->item_type
+			  : arg == BLOCK_ID ? &f->item_id
+					    : &f->item_name,
+			  text);
 }
 
 /* The block of a content_block_start event: the event's first pending tool. */
@@ -93,7 +98,8 @@ static void hook(struct decode *d, int arg, const struct json_value *v, struct s
 		break;
 	case OUTPUT_TYPE:
 		if (v->type == JSON_STRING)
-			keep_into(d, &d->f.call.output_type, slice_eq(text, SLICE("json_schema")) ? SLICE("json") : text);
+			keep_into(d, &d->f.call.output_type,
+				  slice_eq(text, SLICE("json_schema")) ? SLICE("json") : text);
 		break;
 	}
 }
@@ -170,10 +176,8 @@ static const struct field output_usage[] = {
 };
 
 static const struct field plain[] = {
-	HOOK("content[].type", BLOCK_TYPE),
-	HOOK("content[].id", BLOCK_ID),
-	HOOK("content[].name", BLOCK_NAME),
-	FAILURE("error"),
+	HOOK("content[].type", BLOCK_TYPE), HOOK("content[].id", BLOCK_ID),
+	HOOK("content[].name", BLOCK_NAME), FAILURE("error"),
 	STR("error.type", err_code),
 };
 
@@ -201,9 +205,10 @@ static const struct api apis[] = {
 		.op = CALL_CHAT,
 		.need = SEEN_INPUT | SEEN_MODEL | SEEN_LIMIT,
 		.request = { MAP("", request) },
-		.plain = { MAP("", message), MAP("usage.", input_usage), MAP("usage.", output_usage), MAP("", plain) },
-		.stream = { MAP("", events), MAP("message.", message), MAP("message.usage.", input_usage),
-			    MAP("usage.", input_usage) },
+		.plain = { MAP("", message), MAP("usage.", input_usage),
+			   MAP("usage.", output_usage), MAP("", plain) },
+		.stream = { MAP("", events), MAP("message.", message),
+			    MAP("message.usage.", input_usage), MAP("usage.", input_usage) },
 		.hook = hook,
 		.event_end = event_end,
 		.finish = finish,
@@ -212,6 +217,7 @@ static const struct api apis[] = {
 
 static const char *const headers[] = { "anthropic-*", NULL };
 
-const struct provider provider_anthropic = {
-	.name = "anthropic", .apis = apis, .api_cnt = sizeof(apis) / sizeof(apis[0]), .headers = headers
-};
+const struct provider provider_anthropic = { .name = "anthropic",
+					     .apis = apis,
+					     .api_cnt = sizeof(apis) / sizeof(apis[0]),
+					     .headers = headers };

@@ -11,18 +11,42 @@ void facts_init(struct facts *f)
 {
 	struct ai_call *c = &f->call;
 	int64_t *const ints[] = {
-		&c->max_tokens, &c->choice_count, &c->seed, &c->top_k, &c->dimensions, &c->messages, &c->tools,
-		&c->input_tokens, &c->output_tokens, &c->total_tokens, &c->cache_read_tokens, &c->cache_creation_tokens,
-		&c->reasoning_tokens, &c->input_audio_tokens, &c->output_audio_tokens, &c->accepted_prediction_tokens,
-		&c->rejected_prediction_tokens, &c->cache_creation_5m_tokens, &c->cache_creation_1h_tokens,
-		&c->processing_ms, &c->retry_count, &c->limit_requests, &c->limit_tokens, &c->remaining_requests,
-		&c->remaining_tokens, &f->start_output, &f->plain_input, &f->citations, &f->dims,
+		&c->max_tokens,
+		&c->choice_count,
+		&c->seed,
+		&c->top_k,
+		&c->dimensions,
+		&c->messages,
+		&c->tools,
+		&c->input_tokens,
+		&c->output_tokens,
+		&c->total_tokens,
+		&c->cache_read_tokens,
+		&c->cache_creation_tokens,
+		&c->reasoning_tokens,
+		&c->input_audio_tokens,
+		&c->output_audio_tokens,
+		&c->accepted_prediction_tokens,
+		&c->rejected_prediction_tokens,
+		&c->cache_creation_5m_tokens,
+		&c->cache_creation_1h_tokens,
+		&c->processing_ms,
+		&c->retry_count,
+		&c->limit_requests,
+		&c->limit_tokens,
+		&c->remaining_requests,
+		&c->remaining_tokens,
+		&f->start_output,
+		&f->plain_input,
+		&f->citations,
+		&f->dims,
 	};
 
 	memset(f, 0, sizeof(*f));
 	for (size_t i = 0; i < sizeof(ints) / sizeof(ints[0]); i++)
 		*ints[i] = CALL_UNSET;
-	c->temperature = c->top_p = c->frequency_penalty = c->presence_penalty = c->retry_after_s = NAN;
+	c->temperature = c->top_p = c->frequency_penalty = c->presence_penalty = c->retry_after_s =
+		NAN;
 }
 
 void event_init(struct event_facts *ev)
@@ -145,7 +169,8 @@ static void set_number(void *to, enum field_kind kind, struct slice text)
 		*(int64_t *)to = i;
 }
 
-static void set_field(struct decode *d, const struct field *f, const struct json_value *v, struct slice text)
+static void set_field(struct decode *d, const struct field *f, const struct json_value *v,
+		      struct slice text)
 {
 	void *to = (char *)&d->f + f->to;
 
@@ -194,7 +219,8 @@ static void set_field(struct decode *d, const struct field *f, const struct json
 			break;
 		d->f.evidence |= SEEN_INPUT;
 		if (v->type != JSON_ARRAY || f->arg)
-			d->f.call.messages = f->arg && v->type != JSON_NUMBER ? (int64_t)v->index[0] + 1 : 1;
+			d->f.call.messages =
+				f->arg && v->type != JSON_NUMBER ? (int64_t)v->index[0] + 1 : 1;
 		break;
 	case FIELD_ERROR:
 		d->f.error |= v->type != JSON_NULL;
@@ -220,22 +246,19 @@ static bool recovered(struct side *s, const struct json_value *v)
 	return true;
 }
 
-/* Collect a string that arrives in parts. True when it is complete, in *ret_text, still escaped. */
+/* Collect a string that arrives in parts. True when it is complete, in *ret_text, still escaped; one that is too long
+ * comes with a length above the cap, by which keep() refuses it. */
 static bool hold_part(struct side *s, const struct json_value *v, struct slice *ret_text)
 {
-	if (v->part & JSON_FIRST) {
+	size_t room, len;
+
+	if (v->part & JSON_FIRST)
 		s->text_len = 0;
-		s->holding = true;
-	}
-	if (v->text.len > sizeof(s->text) - s->text_len)
-		s->holding = false;
-	if (!s->holding) {
-		if (v->part & JSON_LAST)
-			s->d->x->incomplete |= INCOMPLETE_LIMIT;
-		return false;
-	}
-	memcpy(s->text + s->text_len, v->text.ptr, v->text.len);
-	s->text_len += v->text.len;
+	room = sizeof(s->text) - s->text_len;
+	len = v->text.len < room ? v->text.len : room;
+	if (len)
+		memcpy(s->text + s->text_len, v->text.ptr, len);
+	s->text_len += len;
 	*ret_text = (struct slice){ s->text, s->text_len };
 	return v->part & JSON_LAST;
 }
@@ -248,7 +271,7 @@ static void on_string(struct side *s, const struct field *f, const struct json_v
 
 	if (v->part != (JSON_FIRST | JSON_LAST) && !hold_part(s, v, &text))
 		return;
-	if (text.len <= sizeof(plain) && memchr(text.ptr, '\\', text.len)) {
+	if (text.len && text.len <= sizeof(plain) && memchr(text.ptr, '\\', text.len)) {
 		if (!json_unescape(text, plain, sizeof(plain), &len))
 			return;
 		text = (struct slice){ plain, len };
@@ -256,7 +279,7 @@ static void on_string(struct side *s, const struct field *f, const struct json_v
 	set_field(s->d, f, v, text);
 }
 
-/* Base64 of little-endian float32: its digits, without padding and the backslash that may escape '/', are 6 bits each. */
+/* Base64 of little-endian float32: digits of 6 bits, padding and the backslash that may escape '/' left out. */
 static void on_base64(struct side *s, int64_t *to, const struct json_value *v)
 {
 	if (v->index[0])
@@ -303,7 +326,7 @@ void side_begin(struct side *s, struct decode *d, const struct field_set *set)
 	s->set = set;
 	s->before = NULL;
 	s->guess = 0;
-	s->used = s->bad = s->over = s->holding = false;
+	s->used = s->bad = s->over = false;
 	json_scan_init(&s->scan, set->paths, on_value, s);
 }
 
@@ -372,7 +395,7 @@ static void event_scan(struct decode *d, struct slice data, uint8_t flags)
 	if (flags & MSG_FIRST) {
 		event_init(&d->f.ev);
 		json_scan_reset(&s->scan);
-		s->bad = s->holding = false;
+		s->bad = false;
 	}
 	side_feed(s, data);
 	if (!(flags & MSG_LAST))

@@ -27,13 +27,13 @@ struct side {
 	struct decode *d;
 	const struct field_set *set;
 	struct json_scan scan;
-	struct facts *before;  /* as it was at the first hole, for when what came behind proves wrong */
-	uint16_t guess;	       /* of the recovered values that facts hold */
+	struct facts
+		*before; /* as it was at the first hole, for when what came behind proves wrong */
+	uint16_t guess;	 /* of the recovered values that facts hold */
 	bool used, bad, over;
-	bool holding;	       /* text[] collects a string that arrives in parts */
 	size_t text_len;
-	uint64_t digits;       /* of the base64 string that arrives */
-	char text[KS_VALUE_CAP];
+	uint64_t digits;	     /* of the base64 string that arrives */
+	char text[KS_VALUE_CAP + 1]; /* a string that arrives in parts; full: it is too long */
 };
 
 #define INTERNED 8
@@ -41,10 +41,10 @@ struct side {
 struct decode {
 	struct exchange *x;
 	const struct route *route;
-	bool host_known; /* a row of hosts.def */
-	bool certain;	 /* an AI call for sure */
+	bool host_known;		 /* a row of hosts.def */
+	bool certain;			 /* an AI call for sure */
 	bool no_first, no_first_content; /* a hole may hide them */
-	bool holed;	 /* bytes of the response are missing */
+	bool holed;			 /* bytes of the response are missing */
 	bool in_event;
 	bool refused;	 /* a value did not fit */
 	uint64_t now_ns; /* of the message that is being decoded */

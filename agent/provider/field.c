@@ -18,7 +18,8 @@ static size_t rows_cnt(const struct map *maps, size_t *ret_text_len)
 	return cnt;
 }
 
-static void rows_join(const struct map *maps, struct field *rows, char *text, struct json_path *paths)
+static void rows_join(const struct map *maps, struct field *rows, char *text,
+		      struct json_path *paths)
 {
 	int id = 0;
 

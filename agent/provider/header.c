@@ -12,7 +12,8 @@ struct header_row {
 	const char *hint;
 };
 
-#define ROW(name, kind, member) { SLICE(name), HEADER_##kind, offsetof(struct ai_call, member), SLICE_NONE, NULL }
+#define ROW(name, kind, member) \
+	{ SLICE(name), HEADER_##kind, offsetof(struct ai_call, member), SLICE_NONE, NULL }
 
 static const struct header_row request_rows[] = {
 	ROW("user-agent", STR, user_agent),
@@ -72,7 +73,8 @@ static void take(struct decode *d, const struct header_row *row, struct slice va
 	}
 }
 
-static void take_all(struct decode *d, const struct message *head, const struct header_row *rows, size_t cnt)
+static void take_all(struct decode *d, const struct message *head, const struct header_row *rows,
+		     size_t cnt)
 {
 	for (size_t i = 0; i < cnt; i++) {
 		const struct header *h = header_find(head->headers, head->header_cnt, rows[i].name);

@@ -26,7 +26,8 @@ const struct field openai_error[3] = {
 
 void openai_output_type(struct decode *d, struct slice format)
 {
-	bool json = slice_eq(format, SLICE("json_object")) || slice_eq(format, SLICE("json_schema"));
+	bool json =
+		slice_eq(format, SLICE("json_object")) || slice_eq(format, SLICE("json_schema"));
 
 	keep_into(d, &d->f.call.output_type, json ? SLICE("json") : format);
 }
@@ -58,7 +59,9 @@ static struct event_tool *tool_at(struct decode *d, uint32_t choice, uint32_t at
 		return NULL;
 	}
 	ev->tool_cnt++;
-	*t = (struct event_tool){ .choice = (uint16_t)choice, .at = (uint16_t)at, .index = CALL_UNSET };
+	*t = (struct event_tool){ .choice = (uint16_t)choice,
+				  .at = (uint16_t)at,
+				  .index = CALL_UNSET };
 	return t;
 }
 
@@ -125,7 +128,8 @@ static void hook(struct decode *d, int arg, const struct json_value *v, struct s
 /* The index that a choice names, else its position. */
 static int64_t choice_index(const struct event_facts *ev, size_t at)
 {
-	return at < ev->choice_cnt && ev->choice[at].index != CALL_UNSET ? ev->choice[at].index : (int64_t)at;
+	return at < ev->choice_cnt && ev->choice[at].index != CALL_UNSET ? ev->choice[at].index
+									 : (int64_t)at;
 }
 
 static void event_end(struct decode *d)
@@ -143,7 +147,7 @@ static void event_end(struct decode *d)
 
 		decode_tool(d, tool_key(choice_index(ev, t->choice), index), t->id, t->name);
 	}
-	/* vLLM can send a running count with each chunk: a count is the last one when no output comes with it or after it */
+	/* vLLM can send a running count with each chunk: it is the last one when no output comes with or after it */
 	if (ev->usage && (!ev->choices || (finish && d->f.call.choice_count <= 1)))
 		d->f.usage_last = true;
 }
@@ -167,7 +171,8 @@ static void all_output(struct decode *d)
 	if (c->output_tokens == CALL_UNSET)
 		return;
 	if (counts_apart(d) && d->x->incomplete && c->usage != CALL_USAGE_NONE &&
-	    !(total && c->total_tokens == c->input_tokens + c->output_tokens + reasoning && reasoning))
+	    !(total && c->total_tokens == c->input_tokens + c->output_tokens + reasoning &&
+	      reasoning))
 		c->output_tokens = CALL_UNSET;
 	else if (slice_eq(slice_str(c->provider), SLICE("perplexity")))
 		c->output_tokens += reasoning + citations;
@@ -248,8 +253,10 @@ static const struct field usage[] = {
 	USAGE("prompt_tokens_details.audio_tokens", call.input_audio_tokens),
 	USAGE("completion_tokens_details.reasoning_tokens", call.reasoning_tokens),
 	USAGE("completion_tokens_details.audio_tokens", call.output_audio_tokens),
-	USAGE("completion_tokens_details.accepted_prediction_tokens", call.accepted_prediction_tokens),
-	USAGE("completion_tokens_details.rejected_prediction_tokens", call.rejected_prediction_tokens),
+	USAGE("completion_tokens_details.accepted_prediction_tokens",
+	      call.accepted_prediction_tokens),
+	USAGE("completion_tokens_details.rejected_prediction_tokens",
+	      call.rejected_prediction_tokens),
 	USAGE("prompt_cache_hit_tokens", call.cache_read_tokens), /* DeepSeek */
 	USAGE("reasoning_tokens", call.reasoning_tokens),	  /* Perplexity */
 	USAGE("citation_tokens", citations),
@@ -297,9 +304,10 @@ static const struct api apis[] = {
 		.op = CALL_CHAT,
 		.need = SEEN_INPUT,
 		.request = { MAP("", sampling), MAP("", chat_request) },
-		.plain = { MAP("", answer), MAP("usage.", usage), MAP("", openai_error), MAP("", chat_plain) },
-		.stream = { MAP("", answer), MAP("usage.", usage), MAP("", openai_error), MAP("", chat_stream),
-			    MAP("x_groq.usage.", usage) },
+		.plain = { MAP("", answer), MAP("usage.", usage), MAP("", openai_error),
+			   MAP("", chat_plain) },
+		.stream = { MAP("", answer), MAP("usage.", usage), MAP("", openai_error),
+			    MAP("", chat_stream), MAP("x_groq.usage.", usage) },
 		.hook = hook,
 		.event_end = event_end,
 		.finish = finish,
@@ -310,7 +318,8 @@ static const struct api apis[] = {
 		.need = SEEN_INPUT,
 		.request = { MAP("", sampling), MAP("", prompt_request) },
 		.plain = { MAP("", answer), MAP("usage.", usage), MAP("", openai_error) },
-		.stream = { MAP("", answer), MAP("usage.", usage), MAP("", openai_error), MAP("", text_stream) },
+		.stream = { MAP("", answer), MAP("usage.", usage), MAP("", openai_error),
+			    MAP("", text_stream) },
 		.hook = hook,
 		.event_end = event_end,
 		.finish = finish,
@@ -320,7 +329,8 @@ static const struct api apis[] = {
 		.op = CALL_EMBEDDINGS,
 		.need = SEEN_INPUT,
 		.request = { MAP("", embeddings_request) },
-		.plain = { MAP("", embeddings_answer), MAP("usage.", usage), MAP("", openai_error) },
+		.plain = { MAP("", embeddings_answer), MAP("usage.", usage),
+			   MAP("", openai_error) },
 		.stream = { MAP("", openai_error) },
 		.hook = hook,
 	},
@@ -328,6 +338,7 @@ static const struct api apis[] = {
 
 static const char *const headers[] = { "openai-*", "x-stainless-*", NULL };
 
-const struct provider provider_openai = {
-	.name = "openai", .apis = apis, .api_cnt = sizeof(apis) / sizeof(apis[0]), .headers = headers
-};
+const struct provider provider_openai = { .name = "openai",
+					  .apis = apis,
+					  .api_cnt = sizeof(apis) / sizeof(apis[0]),
+					  .headers = headers };

@@ -52,7 +52,8 @@ int provider_new(const struct provider_cfg *cfg, struct call_sink sink, struct p
 	p->sink = sink;
 	for (size_t i = 0; i < PROVIDER_CNT; i++)
 		for (size_t k = 0; k < providers[i]->api_cnt; k++) {
-			int err = route_init(&p->routes[p->route_cnt++], providers[i], &providers[i]->apis[k]);
+			int err = route_init(&p->routes[p->route_cnt++], providers[i],
+					     &providers[i]->apis[k]);
 
 			if (err) {
 				provider_free(p);
@@ -145,20 +146,24 @@ static void request_head(struct provider_stage *p, const struct message *msg)
 
 static void request_end(struct decode *d, const struct message *msg)
 {
-	const uint32_t unsure = INCOMPLETE_CUT | INCOMPLETE_EVICTED | INCOMPLETE_STOPPED | INCOMPLETE_SYNTAX | INCOMPLETE_BODY;
+	const uint32_t unsure = INCOMPLETE_CUT | INCOMPLETE_EVICTED | INCOMPLETE_STOPPED |
+				INCOMPLETE_SYNTAX | INCOMPLETE_BODY;
 	bool holed = d->request.before || d->x->gap_len;
 
 	side_end(&d->request, !(msg->x->incomplete & unsure));
 	judge(d);
 	/* the whole body was read and is of another kind */
-	if (!d->certain && d->request.used && !d->request.bad && !holed && !(msg->x->incomplete & unsure))
+	if (!d->certain && d->request.used && !d->request.bad && !holed &&
+	    !(msg->x->incomplete & unsure))
 		ignore(msg->x);
 }
 
 static void response_head(struct decode *d, const struct message *msg)
 {
 	if (d->request.before && !d->request.over)
-		side_end(&d->request, false); /* what was guessed of a request must not undo what is now certain */
+		side_end(
+			&d->request,
+			false); /* what was guessed of a request must not undo what is now certain */
 	d->f.call.status = msg->status;
 	d->response.over = !is_json(msg); /* a page of a proxy, say; events come all the same */
 	response_headers(d, msg);
@@ -194,7 +199,8 @@ static void response_gap(struct decode *d)
 
 static void response_end(struct decode *d, const struct message *msg)
 {
-	const uint32_t unsure = INCOMPLETE_CUT | INCOMPLETE_EVICTED | INCOMPLETE_STOPPED | INCOMPLETE_SYNTAX | INCOMPLETE_BODY;
+	const uint32_t unsure = INCOMPLETE_CUT | INCOMPLETE_EVICTED | INCOMPLETE_STOPPED |
+				INCOMPLETE_SYNTAX | INCOMPLETE_BODY;
 
 	if (d->response.set == &d->route->plain)
 		side_end(&d->response, !(msg->x->incomplete & unsure));
@@ -208,8 +214,9 @@ static void set_usage(struct decode *d)
 
 	if (!f->usage_seen)
 		f->call.usage = CALL_USAGE_NONE;
-	else if (plain ? json_scan_end(&d->response.scan) == JSON_DONE :
-			 f->usage_last || (f->call.stream_done && !d->holed)) /* a hole may hide a later count */
+	else if (plain ? json_scan_end(&d->response.scan) == JSON_DONE
+		       : f->usage_last || (f->call.stream_done &&
+					   !d->holed)) /* a hole may hide a later count */
 		f->call.usage = CALL_USAGE_BODY;
 	else
 		f->call.usage = CALL_USAGE_PARTIAL;
@@ -221,7 +228,8 @@ static void set_error(struct decode *d)
 	struct ai_call *c = &f->call;
 
 	/* the type counts when there is no code; what a hole took may have been one */
-	c->error_type = f->err_code.len || (d->x->incomplete && !f->code_seen) ? f->err_code : f->err_type;
+	c->error_type =
+		f->err_code.len || (d->x->incomplete && !f->code_seen) ? f->err_code : f->err_type;
 	if (f->error && !c->error_type.len && c->status < 400)
 		c->error_type = SLICE("_OTHER"); /* semconv.md section 7.1 */
 	if (slice_eq(c->error_type, SLICE("content_filter")))

@@ -18,7 +18,8 @@ struct provider_cfg {
 };
 
 /* -ENOMEM. Compiles every map of every provider; nothing is allocated afterwards. The caller frees. */
-int provider_new(const struct provider_cfg *cfg, struct call_sink sink, struct provider_stage **ret);
+int provider_new(const struct provider_cfg *cfg, struct call_sink sink,
+		 struct provider_stage **ret);
 /* NULL is fine. Exchanges that are open must have had their DONE. */
 void provider_free(struct provider_stage *p);
 /* Judges the exchange (x->wanted, x->ignore), decodes it into its arena (x->user), and pushes the call at DONE. */

@@ -51,7 +51,8 @@ void authority_split(struct slice authority, struct slice *ret_host, int *ret_po
 		port = port * 10 + (authority.ptr[i] - '0');
 	*ret_port = port <= 65535 ? port : 0;
 	ret_host->len = colon - 1;
-	if (ret_host->len >= 2 && ret_host->ptr[0] == '[' && ret_host->ptr[ret_host->len - 1] == ']') {
+	if (ret_host->len >= 2 && ret_host->ptr[0] == '[' &&
+	    ret_host->ptr[ret_host->len - 1] == ']') {
 		ret_host->ptr++;
 		ret_host->len -= 2;
 	}
@@ -71,7 +72,8 @@ struct slice target_path(struct slice target, struct slice *ret_authority)
 		if (!slice_starts(target, scheme[i]) || rest.len == 0)
 			continue;
 		slash = memchr(rest.ptr, '/', rest.len);
-		*ret_authority = (struct slice){ rest.ptr, slash ? (size_t)(slash - rest.ptr) : rest.len };
+		*ret_authority =
+			(struct slice){ rest.ptr, slash ? (size_t)(slash - rest.ptr) : rest.len };
 		return slice_from(rest, ret_authority->len);
 	}
 	return target;
@@ -99,15 +101,16 @@ bool headers_fit(const struct provider *p, const struct message *head)
 {
 	for (const char *const *name = p->headers; name && *name; name++)
 		for (size_t i = 0; i < head->header_cnt; i++)
-			if (strchr(*name, '*') ? glob(slice_str(*name), head->headers[i].name) :
-						 slice_ieq(slice_str(*name), head->headers[i].name))
+			if (strchr(*name, '*') ? glob(slice_str(*name), head->headers[i].name)
+					       : slice_ieq(slice_str(*name), head->headers[i].name))
 				return true;
 	return false;
 }
 
 bool is_json(const struct message *head)
 {
-	const struct header *type = header_find(head->headers, head->header_cnt, SLICE("content-type"));
+	const struct header *type =
+		header_find(head->headers, head->header_cnt, SLICE("content-type"));
 	const struct slice json = SLICE("json");
 
 	for (size_t i = 0; type && i + json.len <= type->value.len; i++)

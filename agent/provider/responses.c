@@ -19,7 +19,8 @@ enum hook {
 
 static bool is_tool(struct slice type)
 {
-	static const struct slice types[] = { SLICE("function_call"), SLICE("custom_tool_call"), SLICE("mcp_call") };
+	static const struct slice types[] = { SLICE("function_call"), SLICE("custom_tool_call"),
+					      SLICE("mcp_call") };
 
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
 		if (slice_eq(type, types[i]))
@@ -49,7 +50,11 @@ static void item_hook(struct decode *d, int arg, const struct json_value *v, str
 	if (v->type != JSON_STRING)
 		return;
 	f->evidence |= arg == ITEM_TYPE ? SEEN_ANSWER : 0;
-	keep_into(d, arg == ITEM_TYPE ? &f->item_type : arg == ITEM_ID ? &f->item_id : &f->item_name, text);
+	keep_into(d,
+		  arg == ITEM_TYPE ? &f->item_type
+		  : arg == ITEM_ID ? &f->item_id
+				   : &f->item_name,
+		  text);
 }
 
 /* "response.output_item.added": one item an event, kept in the event's first pending tool. */
@@ -98,7 +103,8 @@ static void hook(struct decode *d, int arg, const struct json_value *v, struct s
 
 static void event_end(struct decode *d)
 {
-	static const struct slice ends[] = { SLICE("response.completed"), SLICE("response.incomplete"),
+	static const struct slice ends[] = { SLICE("response.completed"),
+					     SLICE("response.incomplete"),
 					     SLICE("response.failed") };
 	struct event_facts *ev = &d->f.ev;
 
@@ -179,7 +185,8 @@ static const struct api apis[] = {
 		.need = SEEN_INPUT | SEEN_MODEL,
 		.request = { MAP("", request) },
 		.plain = { MAP("", answer), MAP("", openai_error) },
-		.stream = { MAP("", events), MAP("response.", answer), MAP("response.", openai_error), MAP("", openai_error) },
+		.stream = { MAP("", events), MAP("response.", answer),
+			    MAP("response.", openai_error), MAP("", openai_error) },
 		.hook = hook,
 		.event_end = event_end,
 		.finish = finish,
@@ -188,6 +195,7 @@ static const struct api apis[] = {
 
 static const char *const headers[] = { "openai-*", "x-stainless-*", NULL };
 
-const struct provider provider_responses = {
-	.name = "openai", .apis = apis, .api_cnt = sizeof(apis) / sizeof(apis[0]), .headers = headers
-};
+const struct provider provider_responses = { .name = "openai",
+					     .apis = apis,
+					     .api_cnt = sizeof(apis) / sizeof(apis[0]),
+					     .headers = headers };

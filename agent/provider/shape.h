@@ -72,7 +72,7 @@ enum field_kind {
 	FIELD_USAGE,	/* a token count: int64_t */
 	FIELD_CONTENT,	/* output text: a chunk, if not empty */
 	FIELD_REFUSAL,	/* the same, and a refusal */
-	FIELD_INPUT,	/* what is asked: "x" a string is one item, "x[]" (arg 1) counts them; a list of numbers is one */
+	FIELD_INPUT,	/* what is asked: "x" a string is one, "x[]" (arg 1) counts; a list of numbers is one */
 	FIELD_CODE,	/* the code of an error: err_code, if it is a string */
 	FIELD_ERROR,	/* present and not null: the answer is an error */
 	FIELD_STOP,	/* a stop sequence */
@@ -132,7 +132,7 @@ struct provider {
 	const char *name;	  /* gen_ai.provider.name when the host says nothing better */
 	const struct api *apis;
 	size_t api_cnt;
-	const char *const *headers; /* request headers (a trailing '*' is any rest) that only its clients send; NULL ends */
+	const char *const *headers; /* request headers that only its clients send, '*' for any rest; NULL ends */
 };
 
 #define PROVIDER(name) extern const struct provider provider_##name;
