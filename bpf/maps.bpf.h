@@ -15,7 +15,8 @@
 #include "event.h"
 #include "limits.h"
 
-/* Frozen before load. recvmsg_args: parameters of tcp_recvmsg(), 6 until 5.18 and 5 since (nonblock went away). */
+/* Frozen before load. recvmsg_args: parameters of tcp_recvmsg(), 6 until 5.18; 5 since, when nonblock went
+ * away; 4 on 7.x, when addr_len did. */
 extern const volatile struct ks_cfg cfg;
 extern const volatile __u32 recvmsg_args;
 /* The system-call programs also follow sockets, not only executable mappings. */

@@ -34,7 +34,7 @@ int fe_sendmsg_out(__u64 *ctx)
 	return 0;
 }
 
-/* int tcp_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, [int nonblock,] int flags, int *addr_len) */
+/* int tcp_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, [int nonblock,] int flags[, int *addr_len]) */
 SEC("?fentry/tcp_recvmsg")
 int fe_recvmsg_in(__u64 *ctx)
 {
@@ -45,7 +45,15 @@ int fe_recvmsg_in(__u64 *ctx)
 SEC("?fexit/tcp_recvmsg")
 int fe_recvmsg_out(__u64 *ctx)
 {
-	ks_sock_return((int)(recvmsg_args == 6 ? KS_CTX_WORD(ctx, 6 * 8) : KS_CTX_WORD(ctx, 5 * 8)), KS_BUF_IOV);
+	__u64 ret;
+
+	if (recvmsg_args == 6)
+		ret = KS_CTX_WORD(ctx, 6 * 8);
+	else if (recvmsg_args == 5)
+		ret = KS_CTX_WORD(ctx, 5 * 8);
+	else
+		ret = KS_CTX_WORD(ctx, 4 * 8);
+	ks_sock_return((int)ret, KS_BUF_IOV);
 	return 0;
 }
 

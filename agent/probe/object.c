@@ -66,7 +66,7 @@ struct btf *object_btf(void)
 	return btf_path() ? btf__parse(btf_path(), NULL) : btf__load_vmlinux_btf();
 }
 
-/* Parameters of tcp_recvmsg(): 6 until 5.18, 5 since 5.19 dropped `nonblock`; asked of the kernel's own types. */
+/* Parameters of tcp_recvmsg(), which lost `nonblock` in 5.19 and `addr_len` in 7.x; asked of the kernel's own types. */
 static unsigned int count_recvmsg_args(void)
 {
 	struct btf *btf = object_btf();

@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # Inside a guest: agent.sh FAMILY. The agent itself, one TLS and one plain call, both ends of each: spans with model and tokens.
 family=$1
-python3 ai_server.py 8080 8443 cert.pem key.pem &
+python3 ai_server.py 8080 8443 cert.pem key.pem >/dev/null 2>&1 &
+server=$!
+trap 'kill $server' EXIT
 ./kernspan run -o json --family "$family" --store none --control none >/tmp/spans 2>/tmp/log &
 agent=$!
 ready=
@@ -12,8 +14,12 @@ for _ in $(seq 200); do
 done
 [ -n "$ready" ] || { echo "not ready:"; cat /tmp/log; exit 1; }
 for _ in $(seq 50); do curl -s -o /dev/null http://127.0.0.1:8080/ && break; sleep 0.2; done
-curl -sk https://127.0.0.1:8443/v1/chat/completions -d '{"model":"tls-m","messages":[]}' -o /dev/null || exit 1
-curl -sN http://127.0.0.1:8080/v1/chat/completions -d '{"model":"plain-m","stream":true,"messages":[]}' -o /dev/null || exit 1
+ask() { # ask URL MODEL STREAM
+	curl -skN "$1/v1/chat/completions" -H 'Content-Type: application/json' -o /dev/null \
+		-d "{\"model\":\"$2\",\"stream\":$3,\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}]}" || exit 1
+}
+ask https://127.0.0.1:8443 tls-m false
+ask http://127.0.0.1:8080 plain-m true
 want=4
 for _ in $(seq 50); do
 	[ "$(wc -l </tmp/spans)" -ge $want ] && break
