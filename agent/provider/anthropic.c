@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Anthropic Messages (wire.md section 5). Counts in a stream are cumulative: the first event has those of the input,
- * the last those of the output. input_tokens leaves cached tokens out; the sum is made at the end (semconv.md section 4).
+ * the last those of the output. input_tokens leaves cached tokens out; the sum is made at the end (semconv.md
+ * section 4). Loop thread; state is in the exchange's arena.
  */
 #include "provider/decode.h"
 
