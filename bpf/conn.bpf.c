@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * The life of TCP connections, for every socket family: the tracepoint inet_sock_set_state (since 4.16) tells who opened, when, and
- * the end. It may run in an interrupt: what it says about a process comes from the socket's own record.
+ * The life of TCP connections, for every socket family: the tracepoint inet_sock_set_state (since
+ * 4.16) tells who opened, when, and the end. It may run in an interrupt: what it says about a
+ * process comes from the socket's own record.
  */
 #include "stream.bpf.h"
 
 /*
- * The process has closed: close() sets both shutdown bits before the state changes (__tcp_close(), net/ipv4/tcp.c), a
- * reset from the peer after it (tcp_done()). After a reset what has arrived can still be read, so that is no end yet.
+ * The process has closed: close() sets both shutdown bits before the state changes (__tcp_close(),
+ * net/ipv4/tcp.c), a reset from the peer after it (tcp_done()). After a reset what has arrived can
+ * still be read, so that is no end yet.
  */
 static __always_inline bool conn_is_over(struct sock *sk, int state)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * The one way into the rings. A record is reserved in a size class and filled in place: each byte is copied once, into
- * memory that belongs to this invocation even if it is preempted (tls.md section 6.2). The consumer polls; it is woken
- * early only when the ring fills.
+ * The one way into the rings. A record is reserved in a size class and filled in place: each byte
+ * is copied once, into memory that belongs to this invocation even if it is preempted (tls.md
+ * section 6.2). The consumer polls; it is woken early only when the ring fills.
  */
 #pragma once
 
@@ -10,11 +10,14 @@
 
 static __always_inline __u64 ks_wakeup(void)
 {
-	return bpf_ringbuf_query(&ks_data, BPF_RB_AVAIL_DATA) >= cfg.wake_bytes ? BPF_RB_FORCE_WAKEUP :
-										  BPF_RB_NO_WAKEUP;
+	return bpf_ringbuf_query(&ks_data, BPF_RB_AVAIL_DATA) >= cfg.wake_bytes
+		       ? BPF_RB_FORCE_WAKEUP
+		       : BPF_RB_NO_WAKEUP;
 }
 
-/* What all DATA records of one call share. Its progress is in the call's own entry: see ks_copy(). */
+/*
+ * What all DATA records of one call share. Its progress is in the call's own entry: see ks_copy().
+ */
 struct ks_move {
 	struct ks_stream *s;
 	struct ks_call *c;
@@ -24,7 +27,8 @@ struct ks_move {
 	__u64 wake;
 };
 
-static __always_inline void ks_data_head(struct ks_ev_data *e, struct ks_move *m, __u32 cap_len, __u16 flags)
+static __always_inline void ks_data_head(struct ks_ev_data *e, struct ks_move *m, __u32 cap_len,
+					 __u16 flags)
 {
 	e->h.kind = KS_EV_DATA;
 	e->h.flags = flags;
@@ -60,7 +64,8 @@ static __always_inline void ks_delivered(struct ks_move *m)
 }
 
 /* One part of at most `size` (a constant) bytes from user memory. */
-static __always_inline void ks_emit_sized(struct ks_move *m, const void *src, __u32 n, const __u32 size)
+static __always_inline void ks_emit_sized(struct ks_move *m, const void *src, __u32 n,
+					  const __u32 size)
 {
 	struct ks_ev_data *e = bpf_ringbuf_reserve(&ks_data, sizeof(*e) + size, 0);
 
@@ -68,7 +73,8 @@ static __always_inline void ks_emit_sized(struct ks_move *m, const void *src, __
 		ks_missed(m, n);
 		return;
 	}
-	barrier_var(n); /* the clamp must stay next to the copy: the verifier follows registers, not intentions */
+	barrier_var(
+		n); /* the clamp must stay next to the copy: the verifier follows registers, not intentions */
 	if (n > size)
 		n = size;
 	if (bpf_probe_read_user(e->data, n, src)) {
@@ -140,7 +146,9 @@ static __always_inline void ks_account(struct ks_move *m)
 	m->s->pending[dir] = (c->flags & ~KS_F_CLIPPED) | c->owed;
 }
 
-/* OPEN, BIND, CLOSE. tgid and tid come from the stream: interrupts report for others. 0: delivered. */
+/*
+ * OPEN, BIND, CLOSE. tgid and tid come from the stream: interrupts report for others. 0: delivered.
+ */
 static __always_inline int ks_emit_stream(struct ks_stream *s, __u16 kind, __u16 flags)
 {
 	struct ks_ev_stream *e = bpf_ringbuf_reserve(&ks_data, sizeof(*e), 0);

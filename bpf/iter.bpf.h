@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Where the bytes of a msghdr are. The iterator is read at entry: at return it has been advanced. Its layout changed at
- * 5.14, 6.0 and 6.4 (tls.md section 5.2); each branch is resolved at load, by field name.
+ * Where the bytes of a msghdr are. The iterator is read at entry: at return it has been advanced.
+ * Its layout changed at 5.14, 6.0 and 6.4 (tls.md section 5.2); each branch is resolved at load, by
+ * field name.
  */
 #pragma once
 
@@ -9,7 +10,8 @@
 
 static __always_inline bool ks_iter_is_ubuf(struct iov_iter *it)
 {
-	if (!bpf_core_field_exists(it->ubuf) || !bpf_core_enum_value_exists(enum iter_type, ITER_UBUF))
+	if (!bpf_core_field_exists(it->ubuf) ||
+	    !bpf_core_enum_value_exists(enum iter_type, ITER_UBUF))
 		return false; /* before 6.0 */
 	return BPF_CORE_READ(it, iter_type) == bpf_core_enum_value(enum iter_type, ITER_UBUF);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * The kernel types the programs read, and nothing else of them. CO-RE matches structs and fields by name against the
- * running kernel's BTF (Documentation/bpf/libbpf/libbpf_overview.rst), so a partial definition is enough, and the
- * objects do not depend on the kernel of the machine that built them. A `___x` suffix is a flavour: libbpf drops it.
+ * The kernel types the programs read, and nothing else of them. CO-RE matches structs and fields by
+ * name against the running kernel's BTF (Documentation/bpf/libbpf/libbpf_overview.rst), so a
+ * partial definition is enough, and the objects do not depend on the kernel of the machine that
+ * built them. A `___x` suffix is a flavour: libbpf drops it.
  */
 #pragma once
 
@@ -23,9 +24,9 @@ typedef __u16 __be16;
 typedef __u32 __be32;
 typedef __u32 __wsum;
 typedef _Bool bool;
-#define true 1
+#define true  1
 #define false 0
-#define NULL ((void *)0)
+#define NULL  ((void *)0)
 
 /* include/uapi/linux/bpf.h */
 enum {
@@ -146,7 +147,10 @@ struct socket {
 	struct sock *sk;
 };
 
-/* include/linux/uio.h. iter_type is a byte since 5.14; ITER_UBUF is there since 6.0; iov became __iov in 6.4. */
+/*
+ * include/linux/uio.h. iter_type is a byte since 5.14; ITER_UBUF is there since 6.0; iov became
+ * __iov in 6.4.
+ */
 struct iovec {
 	void *iov_base;
 	unsigned long iov_len;
@@ -174,7 +178,10 @@ struct msghdr {
 /* Values differ by kernel: asked for by name (bpf_core_enum_value). */
 enum iter_type { ITER_UBUF, ITER_IOVEC };
 
-/* The user-space view of sendmsg(2): include/linux/socket.h, struct user_msghdr. An ABI: no relocation. */
+/*
+ * The user-space view of sendmsg(2): include/linux/socket.h, struct user_msghdr. An ABI: no
+ * relocation.
+ */
 struct user_msghdr {
 	void *msg_name;
 	int msg_namelen;
@@ -186,7 +193,14 @@ struct user_msghdr {
 };
 
 /* include/net/tcp_states.h: exported to tracepoint users, stable */
-enum { TCP_ESTABLISHED = 1, TCP_SYN_SENT = 2, TCP_SYN_RECV = 3, TCP_FIN_WAIT1 = 4, TCP_CLOSE = 7, TCP_LAST_ACK = 9 };
+enum {
+	TCP_ESTABLISHED = 1,
+	TCP_SYN_SENT = 2,
+	TCP_SYN_RECV = 3,
+	TCP_FIN_WAIT1 = 4,
+	TCP_CLOSE = 7,
+	TCP_LAST_ACK = 9
+};
 enum { AF_INET = 2, AF_INET6 = 10 };
 enum { SOCK_STREAM = 1, IPPROTO_TCP = 6 };
 enum { MSG_PEEK = 0x2, MSG_TRUNC = 0x20, MSG_ERRQUEUE = 0x2000 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * From "a call moved n bytes of this stream" to records: look at the first bytes, decide how much is worth copying, walk
- * the buffers. Offsets advance by what was moved, copied or not.
+ * From "a call moved n bytes of this stream" to records: look at the first bytes, decide how much
+ * is worth copying, walk the buffers. Offsets advance by what was moved, copied or not.
  */
 #pragma once
 
@@ -9,9 +9,10 @@
 #include "head.bpf.h"
 
 /*
- * A call's progress lives in its own entry of the in-flight map, not in registers: what is loaded from there is an unknown
- * number to the verifier, so each turn of the copy loop looks like the last one and is proven once (5.10 otherwise runs
- * into its limit of a million instructions). The entry belongs to the thread, and is deleted when the call is done.
+ * A call's progress lives in its own entry of the in-flight map, not in registers: what is loaded
+ * from there is an unknown number to the verifier, so each turn of the copy loop looks like the
+ * last one and is proven once (5.10 otherwise runs into its limit of a million instructions). The
+ * entry belongs to the thread, and is deleted when the call is done.
  */
 #define KS_ONCE(field) (*(volatile __typeof__(field) *)&(field))
 
@@ -26,8 +27,9 @@ static __always_inline void ks_step(struct ks_call *c, __u32 n)
 }
 
 /*
- * Go to the next segment of a vectored call; false: there is none. A segment may be empty. `vec` is the one kind of vector
- * that callers of this program can have, a constant: KS_BUF_IOV, KS_BUF_USER_IOV, or KS_BUF_USER for never.
+ * Go to the next segment of a vectored call; false: there is none. A segment may be empty. `vec` is
+ * the one kind of vector that callers of this program can have, a constant: KS_BUF_IOV,
+ * KS_BUF_USER_IOV, or KS_BUF_USER for never.
  */
 static __always_inline bool ks_next_segment(struct ks_call *c, const enum ks_buf vec)
 {
@@ -50,7 +52,10 @@ static __always_inline bool ks_next_segment(struct ks_call *c, const enum ks_buf
 	return true;
 }
 
-/* The first bytes the call moved, zero-padded; 0 when they cannot be read. Leaves the call at its first bytes. */
+/*
+ * The first bytes the call moved, zero-padded; 0 when they cannot be read. Leaves the call at its
+ * first bytes.
+ */
 static __always_inline __u64 ks_first_word(struct ks_call *c, __u32 moved, const enum ks_buf vec)
 {
 	__u64 word = 0;
@@ -136,7 +141,8 @@ static __always_inline void ks_note_head(struct ks_stream *s, enum ks_head head)
 	if (head == KS_HEAD_CONNECT)
 		s->http = KS_HTTP_CONNECT;
 	else if (head == KS_HEAD_REQUEST || head == KS_HEAD_RESPONSE || head == KS_HEAD_H2)
-		s->http = s->http == KS_HTTP_CONNECT && head == KS_HEAD_RESPONSE ? KS_HTTP_CONNECT : KS_HTTP_YES;
+		s->http = s->http == KS_HTTP_CONNECT && head == KS_HEAD_RESPONSE ? KS_HTTP_CONNECT
+										 : KS_HTTP_YES;
 }
 
 /* Copy the first `cap` bytes of the call. */
@@ -161,7 +167,8 @@ static __always_inline void ks_copy_call(struct ks_move *m, __u32 cap, const enu
 		ks_copy_segments(m, vec);
 }
 
-static __always_inline void ks_emit_call(struct ks_stream *s, struct ks_call *c, __u32 cap, const enum ks_buf vec)
+static __always_inline void ks_emit_call(struct ks_stream *s, struct ks_call *c, __u32 cap,
+					 const enum ks_buf vec)
 {
 	struct ks_move m = { .s = s, .c = c };
 
@@ -178,9 +185,12 @@ static __always_inline void ks_emit_call(struct ks_stream *s, struct ks_call *c,
 	ks_account(&m);
 }
 
-/* The call moved n > 0 bytes of s; head is what they begin with. Process context, at the return of the call. */
-static __always_inline void ks_moved(struct ks_stream *s, struct ks_call *c, __u32 n, enum ks_head head,
-				     const enum ks_buf vec)
+/*
+ * The call moved n > 0 bytes of s; head is what they begin with. Process context, at the return of
+ * the call.
+ */
+static __always_inline void ks_moved(struct ks_stream *s, struct ks_call *c, __u32 n,
+				     enum ks_head head, const enum ks_buf vec)
 {
 	__u8 dir = c->dir & 1;
 	__u32 cap;

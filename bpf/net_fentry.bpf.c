@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Sockets by fentry and fexit on the TCP functions: the cheapest family, sees io_uring and splice too, and no return is
- * ever missed. Arguments are ctx[0], ctx[1], ...; the return value follows them.
+ * Sockets by fentry and fexit on the TCP functions: the cheapest family, sees io_uring and splice
+ * too, and no return is ever missed. Arguments are ctx[0], ctx[1], ...; the return value follows
+ * them.
  */
 #include "iter.bpf.h"
 #include "proc.bpf.h"
@@ -34,7 +35,10 @@ int fe_sendmsg_out(__u64 *ctx)
 	return 0;
 }
 
-/* int tcp_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, [int nonblock,] int flags[, int *addr_len]) */
+/*
+ * int tcp_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, [int nonblock,] int flags[, int
+ * *addr_len])
+ */
 SEC("?fentry/tcp_recvmsg")
 int fe_recvmsg_in(__u64 *ctx)
 {
@@ -65,8 +69,10 @@ int fe_close(__u64 *ctx)
 	return 0;
 }
 
-/* vm_mmap_pgoff(file, addr, len, prot, flag, pgoff) (mm/util.c): below mmap() and the ELF loader alike; the mapping exists
- * when it returns. */
+/*
+ * vm_mmap_pgoff(file, addr, len, prot, flag, pgoff) (mm/util.c): below mmap() and the ELF loader
+ * alike; the mapping exists when it returns.
+ */
 SEC("?fexit/vm_mmap_pgoff")
 int fe_mmap(__u64 *ctx)
 {

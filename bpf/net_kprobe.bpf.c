@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Sockets by kprobes. No return probes: a kretprobe has a fixed number of instances, few on small machines, and every
- * receive that waits for data holds one; what is beyond is missed without a word (Documentation/trace/kprobes.rst).
- * Instead, tcp_sendmsg() and tcp_recvmsg() release the socket as their last act, and by then the iterator says how many
- * bytes they moved. The release they do while waiting for memory or data is told apart by its return address.
+ * Sockets by kprobes. No return probes: a kretprobe has a fixed number of instances, few on small
+ * machines, and every receive that waits for data holds one; what is beyond is missed without a
+ * word (Documentation/trace/kprobes.rst). Instead, tcp_sendmsg() and tcp_recvmsg() release the
+ * socket as their last act, and by then the iterator says how many bytes they moved. The release
+ * they do while waiting for memory or data is told apart by its return address.
  */
 #include "iter.bpf.h"
 #include "proc.bpf.h"
@@ -46,8 +47,8 @@ SEC("?kprobe/tcp_recvmsg")
 int kp_recvmsg(struct pt_regs *ctx)
 {
 	kp_enter(ctx, KS_IN,
-		 recvmsg_args == 6 ? KS_CTX_WORD(ctx, offsetof(struct pt_regs, KP_REG_5)) :
-				     KS_CTX_WORD(ctx, offsetof(struct pt_regs, KP_REG_4)));
+		 recvmsg_args == 6 ? KS_CTX_WORD(ctx, offsetof(struct pt_regs, KP_REG_5))
+				   : KS_CTX_WORD(ctx, offsetof(struct pt_regs, KP_REG_4)));
 	return 0;
 }
 
@@ -78,7 +79,10 @@ int kp_close(struct pt_regs *ctx)
 	return 0;
 }
 
-/* unsigned long vm_mmap_pgoff(struct file *file, unsigned long addr, unsigned long len, unsigned long prot, ...) */
+/*
+ * unsigned long vm_mmap_pgoff(struct file *file, unsigned long addr, unsigned long len, unsigned
+ * long prot, ...)
+ */
 SEC("?kprobe/vm_mmap_pgoff")
 int kp_mmap_in(struct pt_regs *ctx)
 {

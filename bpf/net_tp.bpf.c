@@ -1,30 +1,54 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Sockets and executable mappings from system calls: works where neither fentry nor kprobes do (tls.md section 5.1), but
- * does not see io_uring, and every system call of the machine pays a little for it. Raw tracepoints need no tracefs,
- * which is not mounted everywhere, and are two programs instead of twenty-two. Descriptors are resolved at entry,
- * through current->files; anything but a TCP socket ends there.
+ * Sockets and executable mappings from system calls: works where neither fentry nor kprobes do
+ * (tls.md section 5.1), but does not see io_uring, and every system call of the machine pays a
+ * little for it. Raw tracepoints need no tracefs, which is not mounted everywhere, and are two
+ * programs instead of twenty-two. Descriptors are resolved at entry, through current->files;
+ * anything but a TCP socket ends there.
  */
 #include "proc.bpf.h"
 #include "sock.bpf.h"
 
 #if defined(__TARGET_ARCH_x86) /* arch/x86/entry/syscalls/syscall_64.tbl */
-enum { NR_read = 0, NR_write = 1, NR_close = 3, NR_mmap = 9, NR_readv = 19, NR_writev = 20, NR_sendfile = 40,
-       NR_sendto = 44, NR_recvfrom = 45, NR_sendmsg = 46, NR_recvmsg = 47 };
+enum {
+	NR_read = 0,
+	NR_write = 1,
+	NR_close = 3,
+	NR_mmap = 9,
+	NR_readv = 19,
+	NR_writev = 20,
+	NR_sendfile = 40,
+	NR_sendto = 44,
+	NR_recvfrom = 45,
+	NR_sendmsg = 46,
+	NR_recvmsg = 47
+};
 #define REG_NR(regs) BPF_CORE_READ(regs, orig_ax)
-#define REG_ARG(regs, i)                                                                                             \
-	((i) == 0 ? BPF_CORE_READ(regs, di) :                                                                        \
-	 (i) == 1 ? BPF_CORE_READ(regs, si) :                                                                        \
-	 (i) == 2 ? BPF_CORE_READ(regs, dx) :                                                                        \
-	 (i) == 3 ? BPF_CORE_READ(regs, r10) :                                                                       \
-		    BPF_CORE_READ(regs, r8))
-#define TS_COMPAT 2 /* arch/x86/include/asm/thread_info.h: a 32-bit system call, with other numbers */
-#else /* include/uapi/asm-generic/unistd.h */
-enum { NR_read = 63, NR_write = 64, NR_close = 57, NR_mmap = 222, NR_readv = 65, NR_writev = 66, NR_sendfile = 71,
-       NR_sendto = 206, NR_recvfrom = 207, NR_sendmsg = 211, NR_recvmsg = 212 };
-#define REG_NR(regs) BPF_CORE_READ(regs, syscallno)
+#define REG_ARG(regs, i)                       \
+	((i) == 0   ? BPF_CORE_READ(regs, di)  \
+	 : (i) == 1 ? BPF_CORE_READ(regs, si)  \
+	 : (i) == 2 ? BPF_CORE_READ(regs, dx)  \
+	 : (i) == 3 ? BPF_CORE_READ(regs, r10) \
+		    : BPF_CORE_READ(regs, r8))
+#define TS_COMPAT \
+	2 /* arch/x86/include/asm/thread_info.h: a 32-bit system call, with other numbers */
+#else	  /* include/uapi/asm-generic/unistd.h */
+enum {
+	NR_read = 63,
+	NR_write = 64,
+	NR_close = 57,
+	NR_mmap = 222,
+	NR_readv = 65,
+	NR_writev = 66,
+	NR_sendfile = 71,
+	NR_sendto = 206,
+	NR_recvfrom = 207,
+	NR_sendmsg = 211,
+	NR_recvmsg = 212
+};
+#define REG_NR(regs)	 BPF_CORE_READ(regs, syscallno)
 #define REG_ARG(regs, i) ((i) == 0 ? BPF_CORE_READ(regs, orig_x0) : BPF_CORE_READ(regs, regs[i]))
-#define TS_COMPAT 0
+#define TS_COMPAT	 0
 #endif
 
 static __always_inline bool is_compat(void)
@@ -38,13 +62,18 @@ static __always_inline bool is_compat(void)
 static __always_inline bool tp_buffer(struct pt_regs *regs, long nr, struct ks_call *call)
 {
 	bool msg = nr == NR_recvmsg || nr == NR_sendmsg;
-	__u64 flags = nr == NR_recvfrom ? REG_ARG(regs, 3) : nr == NR_recvmsg ? REG_ARG(regs, 2) : 0;
+	__u64 flags = nr == NR_recvfrom	 ? REG_ARG(regs, 3)
+		      : nr == NR_recvmsg ? REG_ARG(regs, 2)
+					 : 0;
 	struct user_msghdr hdr;
 
-	call->dir = nr == NR_read || nr == NR_readv || nr == NR_recvfrom || nr == NR_recvmsg ? KS_IN : KS_OUT;
+	call->dir = nr == NR_read || nr == NR_readv || nr == NR_recvfrom || nr == NR_recvmsg
+			    ? KS_IN
+			    : KS_OUT;
 	if (flags & (MSG_PEEK | MSG_ERRQUEUE))
 		return false;
-	if (nr == NR_sendfile || flags & MSG_TRUNC) { /* tcp(7): with MSG_TRUNC the bytes are thrown away */
+	if (nr == NR_sendfile ||
+	    flags & MSG_TRUNC) { /* tcp(7): with MSG_TRUNC the bytes are thrown away */
 		call->kind = KS_BUF_NONE;
 	} else if (msg) {
 		if (bpf_probe_read_user(&hdr, sizeof(hdr), (void *)REG_ARG(regs, 1)))
@@ -63,7 +92,10 @@ static __always_inline bool tp_buffer(struct pt_regs *regs, long nr, struct ks_c
 	return true;
 }
 
-/* A reset connection is closed without a change of state (conn.bpf.c): its end is the close() of a dead socket. */
+/*
+ * A reset connection is closed without a change of state (conn.bpf.c): its end is the close() of a
+ * dead socket.
+ */
 static __always_inline void tp_close(struct sock *sk)
 {
 	if (BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_CLOSE)
@@ -84,8 +116,9 @@ static __always_inline void tp_mmap(struct pt_regs *regs)
 
 static __always_inline bool moves_bytes(long nr)
 {
-	return nr == NR_read || nr == NR_write || nr == NR_readv || nr == NR_writev || nr == NR_sendto ||
-	       nr == NR_recvfrom || nr == NR_sendmsg || nr == NR_recvmsg || nr == NR_sendfile;
+	return nr == NR_read || nr == NR_write || nr == NR_readv || nr == NR_writev ||
+	       nr == NR_sendto || nr == NR_recvfrom || nr == NR_sendmsg || nr == NR_recvmsg ||
+	       nr == NR_sendfile;
 }
 
 /* TP_PROTO(struct pt_regs *regs, long id) */
@@ -97,7 +130,8 @@ int tp_sys_enter(__u64 *ctx)
 	struct ks_call call = {};
 	struct sock *sk;
 
-	if ((nr != NR_mmap && (!follow_sockets || (nr != NR_close && !moves_bytes(nr)))) || !ks_watched(ks_tgid()))
+	if ((nr != NR_mmap && (!follow_sockets || (nr != NR_close && !moves_bytes(nr)))) ||
+	    !ks_watched(ks_tgid()))
 		return 0;
 	if (nr == NR_mmap) {
 		tp_mmap(regs);

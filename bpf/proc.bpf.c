@@ -12,7 +12,10 @@ int proc_exec(void *ctx)
 	return 0;
 }
 
-/* do_exit() has already counted the thread out of signal->live, so 0 means it was the last (kernel/exit.c). */
+/*
+ * do_exit() has already counted the thread out of signal->live, so 0 means it was the last
+ * (kernel/exit.c).
+ */
 SEC("?raw_tp/sched_process_exit")
 int proc_exit(void *ctx)
 {

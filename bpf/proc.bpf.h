@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Facts about processes, for the control ring: shared by what sees exec and exit, and by the families that see mmap. */
+/*
+ * Facts about processes, for the control ring: shared by what sees exec and exit, and by the
+ * families that see mmap.
+ */
 #pragma once
 
 #include "emit.bpf.h"
 
-static __always_inline void ks_proc_fill(struct ks_ev_proc *e, __u16 kind, struct task_struct *task, const struct ks_file *f)
+static __always_inline void ks_proc_fill(struct ks_ev_proc *e, __u16 kind, struct task_struct *task,
+					 const struct ks_file *f)
 {
 	e->h.kind = kind;
 	e->h.flags = 0;

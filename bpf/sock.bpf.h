@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * What all socket families share: the entry and the return of a call on a TCP socket, and how it relates to a TLS call
- * around it on the same thread. The families differ only in where the arguments come from.
+ * What all socket families share: the entry and the return of a call on a TCP socket, and how it
+ * relates to a TLS call around it on the same thread. The families differ only in where the
+ * arguments come from.
  */
 #pragma once
 
@@ -12,7 +13,8 @@ static __always_inline void ks_sock_enter(struct sock *sk, struct ks_call *call)
 	__u64 key = bpf_get_current_pid_tgid();
 	struct ks_stream *s = ks_sock_find(sk);
 
-	if (s && s->tls) { /* ciphertext: nothing to copy, and nothing to learn unless it is not bound yet */
+	if (s &&
+	    s->tls) { /* ciphertext: nothing to copy, and nothing to learn unless it is not bound yet */
 		struct ks_call *outer = bpf_map_lookup_elem(&ks_calls, &key);
 
 		if (!outer || outer->owner == s->tls_key.handle)
@@ -25,10 +27,11 @@ static __always_inline void ks_sock_enter(struct sock *sk, struct ks_call *call)
 }
 
 /*
- * Inside a library call: TLS records on the wire bind the two (tls.md section 1.2: callbacks may do other I/O inside, so
- * the first record must look like one). True when the bytes are ciphertext.
+ * Inside a library call: TLS records on the wire bind the two (tls.md section 1.2: callbacks may do
+ * other I/O inside, so the first record must look like one). True when the bytes are ciphertext.
  */
-static __always_inline bool ks_sock_nested(struct ks_stream *sock, __u64 pid_tgid, enum ks_head head)
+static __always_inline bool ks_sock_nested(struct ks_stream *sock, __u64 pid_tgid,
+					   enum ks_head head)
 {
 	struct ks_call *outer = bpf_map_lookup_elem(&ks_calls, &pid_tgid);
 	struct ks_stream *s;
@@ -42,7 +45,8 @@ static __always_inline bool ks_sock_nested(struct ks_stream *sock, __u64 pid_tgi
 	return true;
 }
 
-static __always_inline void ks_sock_done(struct ks_call *call, __u32 n, __u64 pid_tgid, const enum ks_buf vec)
+static __always_inline void ks_sock_done(struct ks_call *call, __u32 n, __u64 pid_tgid,
+					 const enum ks_buf vec)
 {
 	struct sock *sk = (struct sock *)call->owner;
 	struct ks_stream *s = ks_sock_find(sk);

@@ -4,7 +4,10 @@
 
 #include "move.bpf.h"
 
-/* An IPv4 address in IPv6 clothes (RFC 4291 section 2.5.5.2) is reported as IPv4: both ends of a connection agree then. */
+/*
+ * An IPv4 address in IPv6 clothes (RFC 4291 section 2.5.5.2) is reported as IPv4: both ends of a
+ * connection agree then.
+ */
 static __always_inline bool ks_is_mapped(const __u8 *a)
 {
 	const __u32 *w = (const __u32 *)a;
@@ -41,7 +44,8 @@ static __always_inline struct ks_stream *ks_sock_find(struct sock *sk)
 }
 
 /* A socket seen for the first time; whatever an earlier socket at this address left is replaced. */
-static __always_inline struct ks_stream *ks_sock_make(struct sock *sk, __u8 role, __u64 connect_ns, bool born)
+static __always_inline struct ks_stream *ks_sock_make(struct sock *sk, __u8 role, __u64 connect_ns,
+						      bool born)
 {
 	__u64 key = (__u64)sk;
 	struct ks_stream s = {};
@@ -111,7 +115,9 @@ static __always_inline void ks_take_facts(struct ks_stream *s, const struct ks_s
 		s->born = 1;
 }
 
-/* Evidence of strength `rung` says that s runs over sock. A weaker one never replaces a stronger. */
+/*
+ * Evidence of strength `rung` says that s runs over sock. A weaker one never replaces a stronger.
+ */
 static __always_inline void ks_bind(struct ks_stream *s, struct ks_stream *sock, __u8 rung)
 {
 	if (s->rung > rung || (s->rung == rung && s->sock_id == sock->id))
@@ -166,7 +172,8 @@ static __always_inline struct sock *ks_sock_of_fd(__u32 fd)
 		return NULL;
 	sk = BPF_CORE_READ(socket, sk);
 	family = BPF_CORE_READ(sk, __sk_common.skc_family);
-	if ((family != AF_INET && family != AF_INET6) || BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP)
+	if ((family != AF_INET && family != AF_INET6) ||
+	    BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP)
 		return NULL;
 	return sk;
 }

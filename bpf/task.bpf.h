@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Small things every program needs: counters, numbers, who the current task is and whether it is watched. */
+/*
+ * Small things every program needs: counters, numbers, who the current task is and whether it is
+ * watched.
+ */
 #pragma once
 
 #include "maps.bpf.h"
 
 /*
- * A word of a program's context at a constant offset. In C the compiler merges two such loads into one with a chosen
- * offset, which the verifier refuses ("dereference of modified ctx ptr").
+ * A word of a program's context at a constant offset. In C the compiler merges two such loads into
+ * one with a chosen offset, which the verifier refuses ("dereference of modified ctx ptr").
  */
-#define KS_CTX_WORD(ctx, off)                                                                                        \
-	({                                                                                                           \
-		__u64 word_;                                                                                         \
-		asm volatile("%0 = *(u64 *)(%1 + %2)" : "=r"(word_) : "r"(ctx), "i"(off));                           \
-		word_;                                                                                               \
+#define KS_CTX_WORD(ctx, off)                                                              \
+	({                                                                                 \
+		__u64 word_;                                                               \
+		asm volatile("%0 = *(u64 *)(%1 + %2)" : "=r"(word_) : "r"(ctx), "i"(off)); \
+		word_;                                                                     \
 	})
 
 /* Atomic: programs run on every CPU, and interrupts nest in them. */
@@ -25,9 +28,10 @@ static __always_inline void ks_count(__u32 what, __u64 n)
 }
 
 /*
- * A number never given before, 0 if none was to be had. Kernels before 5.12 have no atomic that returns the old value
- * (BPF_FETCH), so the counter only proposes; the insertion that must be new decides. Two users of one proposal are
- * within one increment of each other, far less than ks_ids remembers.
+ * A number never given before, 0 if none was to be had. Kernels before 5.12 have no atomic that
+ * returns the old value (BPF_FETCH), so the counter only proposes; the insertion that must be new
+ * decides. Two users of one proposal are within one increment of each other, far less than ks_ids
+ * remembers.
  */
 static __always_inline __u64 ks_new_id(void)
 {

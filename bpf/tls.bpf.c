@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * OpenSSL and its relatives: SSL_read, SSL_write and the like as pairs of entry and return probes. Arguments are kept at
- * entry, bytes are emitted at return by what the call says it moved (Node calls SSL_write three times with the same
- * buffer before one success: tls.md section 0). Only the outermost call of a thread counts: AWS-LC's SSL_read_ex calls
- * SSL_read. A call entered before the probes were attached has no entry here and is ignored at its return.
+ * OpenSSL and its relatives: SSL_read, SSL_write and the like as pairs of entry and return probes.
+ * Arguments are kept at entry, bytes are emitted at return by what the call says it moved (Node
+ * calls SSL_write three times with the same buffer before one success: tls.md section 0). Only the
+ * outermost call of a thread counts: AWS-LC's SSL_read_ex calls SSL_read. A call entered before the
+ * probes were attached has no entry here and is ignored at its return.
  */
 #include "sock.bpf.h"
 #include "tls_func.h"
@@ -14,25 +15,29 @@ extern void bpf_preempt_disable(void) __weak __ksym;
 extern void bpf_preempt_enable(void) __weak __ksym;
 
 /*
- * From 6.13 a uprobe program may have a per-CPU stack of its own and still be preempted; another task that runs it on
- * that CPU then overwrites the stack (tls.md section 0.1). The guards exist since 6.10; before them libbpf resolves the
- * weak symbols to 0 and the verifier drops the branches.
+ * From 6.13 a uprobe program may have a per-CPU stack of its own and still be preempted; another
+ * task that runs it on that CPU then overwrites the stack (tls.md section 0.1). The guards exist
+ * since 6.10; before them libbpf resolves the weak symbols to 0 and the verifier drops the
+ * branches.
  */
-#define KS_UPROBE(section, name)                                                                                     \
-	static __always_inline void name##_body(struct pt_regs *ctx);                                                \
-	SEC(section)                                                                                                 \
-	int name(struct pt_regs *ctx)                                                                                \
-	{                                                                                                            \
-		if (bpf_ksym_exists(bpf_preempt_disable))                                                            \
-			bpf_preempt_disable();                                                                       \
-		name##_body(ctx);                                                                                    \
-		if (bpf_ksym_exists(bpf_preempt_enable))                                                             \
-			bpf_preempt_enable();                                                                        \
-		return 0;                                                                                            \
-	}                                                                                                            \
+#define KS_UPROBE(section, name)                                      \
+	static __always_inline void name##_body(struct pt_regs *ctx); \
+	SEC(section)                                                  \
+	int name(struct pt_regs *ctx)                                 \
+	{                                                             \
+		if (bpf_ksym_exists(bpf_preempt_disable))             \
+			bpf_preempt_disable();                        \
+		name##_body(ctx);                                     \
+		if (bpf_ksym_exists(bpf_preempt_enable))              \
+			bpf_preempt_enable();                         \
+		return 0;                                             \
+	}                                                             \
 	static __always_inline void name##_body(struct pt_regs *ctx)
 
-/* x86: `ret` has popped the return address, which the call had pushed; elsewhere it lives in a register. */
+/*
+ * x86: `ret` has popped the return address, which the call had pushed; elsewhere it lives in a
+ * register.
+ */
 #if defined(__TARGET_ARCH_x86)
 #define KS_RET_POP 8
 #else
@@ -40,8 +45,9 @@ extern void bpf_preempt_enable(void) __weak __ksym;
 #endif
 
 /*
- * Stacks grow down: a call nested in the kept one starts below it. One that starts at or above it is a tail call of it,
- * which returns in its place, or finds the rest of a call that was left by longjmp() or exit: either way it replaces it.
+ * Stacks grow down: a call nested in the kept one starts below it. One that starts at or above it
+ * is a tail call of it, which returns in its place, or finds the rest of a call that was left by
+ * longjmp() or exit: either way it replaces it.
  */
 static __always_inline void ks_tls_enter(struct pt_regs *ctx, __u8 dir, __u8 kind, __u64 ret)
 {
@@ -64,15 +70,19 @@ static __always_inline void ks_tls_enter(struct pt_regs *ctx, __u8 dir, __u8 kin
 		ks_count(KS_DROP_calls_full, 1);
 }
 
-/* int SSL_read(SSL *, void *, int), int SSL_read_ex(SSL *, void *, size_t, size_t *),
- * int SSL_write_ex2(SSL *, const void *, size_t, uint64_t flags, size_t *) since OpenSSL 3.3; an internal function that stands
- * in for one of the _ex functions has its arguments (agent/probe/site.h). */
+/*
+ * int SSL_read(SSL *, void *, int), int SSL_read_ex(SSL *, void *, size_t, size_t *), int
+ * SSL_write_ex2(SSL *, const void *, size_t, uint64_t flags, size_t *) since OpenSSL 3.3; an
+ * internal function that stands in for one of the _ex functions has its arguments
+ * (agent/probe/site.h).
+ */
 static __always_inline void ks_tls_move(struct pt_regs *ctx, __u64 func)
 {
 	__u8 dir = func == TLS_SSL_READ || func == TLS_SSL_READ_EX ? KS_IN : KS_OUT;
 	__u64 arg4 = PT_REGS_PARM4(ctx), arg5 = PT_REGS_PARM5(ctx), ret = 0;
 
-	barrier_var(arg4); /* or both become one load from a chosen place, which the verifier refuses */
+	barrier_var(
+		arg4); /* or both become one load from a chosen place, which the verifier refuses */
 	barrier_var(arg5);
 	if (func == TLS_SSL_READ_EX || func == TLS_SSL_WRITE_EX)
 		ret = arg4;
@@ -118,7 +128,8 @@ static __always_inline void ks_tls_done(struct ks_call *call, int ret)
 		return;
 	if (call->kind == KS_BUF_NONE)
 		ks_handshake_done(s);
-	else if (n && n <= 0x7fffffff) /* no call moves more: SSL_read() counts in int, a record is 16 KiB */
+	else if (n &&
+		 n <= 0x7fffffff) /* no call moves more: SSL_read() counts in int, a record is 16 KiB */
 		ks_moved(s, call, n, ks_head_of(ks_first_word(call, n, KS_BUF_USER)), KS_BUF_USER);
 }
 
@@ -156,7 +167,9 @@ static __always_inline void ks_tls_set_fd(struct pt_regs *ctx)
 		ks_bind(s, sock, KS_RUNG_SET_FD);
 }
 
-/* The allocator may hand the same address out at once: the next stream there is another generation. */
+/*
+ * The allocator may hand the same address out at once: the next stream there is another generation.
+ */
 static __always_inline void ks_tls_free(struct pt_regs *ctx)
 {
 	struct ks_key key;
@@ -195,10 +208,10 @@ KS_UPROBE("?uretprobe.multi", tlsm_out)
 }
 
 /* Before: no cookie, so a program for each function. */
-#define KS_ONE(section, name, ...)                                                                                   \
-	KS_UPROBE(section, name)                                                                                     \
-	{                                                                                                            \
-		__VA_ARGS__;                                                                                         \
+#define KS_ONE(section, name, ...) \
+	KS_UPROBE(section, name)   \
+	{                          \
+		__VA_ARGS__;       \
 	}
 KS_ONE("?uprobe", tls_read_in, ks_tls_move(ctx, TLS_SSL_READ))
 KS_ONE("?uprobe", tls_write_in, ks_tls_move(ctx, TLS_SSL_WRITE))

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Attach the TLS programs to one library file. The kernel keys uprobes by inode, so one attachment covers every process
- * that maps the file. Where the kernel has uprobe_multi (6.6), one link stands for all entries and one for all returns: a link
- * costs a grace period when it goes, whatever it holds. Privileged process, main thread; the caller owns the link.
+ * Attach the TLS programs to one library file. The kernel keys uprobes by inode, so one attachment
+ * covers every process that maps the file. Where the kernel has uprobe_multi (6.6), one link stands
+ * for all entries and one for all returns: a link costs a grace period when it goes, whatever it
+ * holds. Privileged process, main thread; the caller owns the link.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -17,7 +18,10 @@ struct probe_link {
 	size_t cnt;
 };
 
-/* The program at the entry of a function, whether it has one at the return, and whether it moves bytes. */
+/*
+ * The program at the entry of a function, whether it has one at the return, and whether it moves
+ * bytes.
+ */
 struct tls_progs {
 	struct bpf_program *in, *out;
 	bool moves;
@@ -35,9 +39,11 @@ static struct tls_progs progs_of(const struct kernspan_bpf *skel, enum tls_func 
 	case TLS_SSL_WRITE_EX:
 		return (struct tls_progs){ skel->progs.tls_write_ex_in, skel->progs.tls_out, true };
 	case TLS_SSL_WRITE_EX2:
-		return (struct tls_progs){ skel->progs.tls_write_ex2_in, skel->progs.tls_out, true };
+		return (struct tls_progs){ skel->progs.tls_write_ex2_in, skel->progs.tls_out,
+					   true };
 	case TLS_SSL_DO_HANDSHAKE:
-		return (struct tls_progs){ skel->progs.tls_handshake_in, skel->progs.tls_out, false };
+		return (struct tls_progs){ skel->progs.tls_handshake_in, skel->progs.tls_out,
+					   false };
 	case TLS_SSL_SET_FD:
 		return (struct tls_progs){ skel->progs.tls_set_fd_in, NULL, false };
 	case TLS_SSL_FREE:
@@ -48,8 +54,8 @@ static struct tls_progs progs_of(const struct kernspan_bpf *skel, enum tls_func 
 	return (struct tls_progs){ NULL, NULL, false };
 }
 
-static int attach_one(struct probe_link *l, struct bpf_program *prog, bool ret, const struct tls_site *site,
-		      enum tls_func func)
+static int attach_one(struct probe_link *l, struct bpf_program *prog, bool ret,
+		      const struct tls_site *site, enum tls_func func)
 {
 	LIBBPF_OPTS(bpf_uprobe_opts, opts, .retprobe = ret);
 	struct bpf_link *link;
@@ -62,8 +68,8 @@ static int attach_one(struct probe_link *l, struct bpf_program *prog, bool ret, 
 }
 
 /* The return first: an entry without a return would leave its call in the map. */
-static int attach_func(struct probe_link *l, const struct tls_progs *progs, const struct tls_site *site,
-		       enum tls_func func)
+static int attach_func(struct probe_link *l, const struct tls_progs *progs,
+		       const struct tls_site *site, enum tls_func func)
 {
 	int err = progs->out ? attach_one(l, progs->out, true, site, func) : 0;
 
@@ -82,7 +88,8 @@ struct multi {
 	size_t cnt[2];
 };
 
-static void multi_add(struct multi *m, const struct tls_progs *progs, const struct tls_site *site, enum tls_func func)
+static void multi_add(struct multi *m, const struct tls_progs *progs, const struct tls_site *site,
+		      enum tls_func func)
 {
 	for (int ret = 0; ret < (progs->out ? 2 : 1); ret++) {
 		m->offsets[ret][m->cnt[ret]] = site->offset[func];
@@ -91,15 +98,15 @@ static void multi_add(struct multi *m, const struct tls_progs *progs, const stru
 }
 
 /* The returns first, as in attach_func(). */
-static int multi_attach(struct probe_link *l, const struct kernspan_bpf *skel, const struct tls_site *site,
-			const struct multi *m)
+static int multi_attach(struct probe_link *l, const struct kernspan_bpf *skel,
+			const struct tls_site *site, const struct multi *m)
 {
 	struct bpf_program *const progs[] = { skel->progs.tlsm_in, skel->progs.tlsm_out };
 	size_t was = l->cnt;
 
 	for (int ret = 1; ret >= 0; ret--) {
-		LIBBPF_OPTS(bpf_uprobe_multi_opts, opts, .offsets = m->offsets[ret], .cookies = m->cookies[ret],
-			    .cnt = m->cnt[ret], .retprobe = ret);
+		LIBBPF_OPTS(bpf_uprobe_multi_opts, opts, .offsets = m->offsets[ret],
+			    .cookies = m->cookies[ret], .cnt = m->cnt[ret], .retprobe = ret);
 		struct bpf_link *link;
 
 		if (m->cnt[ret] == 0)
@@ -118,7 +125,8 @@ static int multi_attach(struct probe_link *l, const struct kernspan_bpf *skel, c
 }
 
 /* Everything with two links; 0: nothing is attached, and each function is to be tried alone. */
-static int attach_together(struct probe_link *l, const struct kernspan_bpf *skel, const struct tls_site *site)
+static int attach_together(struct probe_link *l, const struct kernspan_bpf *skel,
+			   const struct tls_site *site)
 {
 	struct multi all = { 0 };
 	int moving = 0;
@@ -134,8 +142,12 @@ static int attach_together(struct probe_link *l, const struct kernspan_bpf *skel
 	return moving && multi_attach(l, skel, site, &all) == 0 ? moving : 0;
 }
 
-/* A function that cannot be probed does not take the others with it. How many that move bytes are probed. */
-static int attach_singly(struct probe_link *l, const struct probe *p, const struct tls_site *site, int *ret_err)
+/*
+ * A function that cannot be probed does not take the others with it. How many that move bytes are
+ * probed.
+ */
+static int attach_singly(struct probe_link *l, const struct probe *p, const struct tls_site *site,
+			 int *ret_err)
 {
 	int moving = 0;
 
@@ -148,7 +160,8 @@ static int attach_singly(struct probe_link *l, const struct probe *p, const stru
 		if (!site->offset[f])
 			continue;
 		multi_add(&one, &progs, site, (enum tls_func)f);
-		err = p->multi ? multi_attach(l, p->skel, site, &one) : attach_func(l, &progs, site, (enum tls_func)f);
+		err = p->multi ? multi_attach(l, p->skel, site, &one)
+			       : attach_func(l, &progs, site, (enum tls_func)f);
 		if (!err)
 			moving += progs.moves;
 		else if (*ret_err == -ENOENT)
@@ -165,8 +178,10 @@ static int quiet(enum libbpf_print_level level, const char *fmt, va_list args)
 	return 0;
 }
 
-/* A link to a directory is refused as such (EBADF) by a kernel that knows the link type, and as unknown by others; the same
- * question as libbpf's own, which it keeps to itself. */
+/*
+ * A link to a directory is refused as such (EBADF) by a kernel that knows the link type, and as
+ * unknown by others; the same question as libbpf's own, which it keeps to itself.
+ */
 bool object_has_multi(void)
 {
 	LIBBPF_OPTS(bpf_prog_load_opts, load, .expected_attach_type = BPF_TRACE_UPROBE_MULTI);
@@ -175,7 +190,8 @@ bool object_has_multi(void)
 		{ .code = BPF_JMP | BPF_EXIT },
 	};
 	const unsigned long offset = 0;
-	LIBBPF_OPTS(bpf_link_create_opts, opts, .uprobe_multi = { .cnt = 1, .path = "/", .offsets = &offset });
+	LIBBPF_OPTS(bpf_link_create_opts, opts,
+		    .uprobe_multi = { .cnt = 1, .path = "/", .offsets = &offset });
 	int prog = bpf_prog_load(BPF_PROG_TYPE_KPROBE, "ks_try", "Dual BSD/GPL", code, 2, &load);
 	int link = prog < 0 ? prog : bpf_link_create(prog, 0, BPF_TRACE_UPROBE_MULTI, &opts);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What this kernel and these privileges allow, found by trying: for `kernspan doctor`. Every question answers, whatever
- * is missing. Main thread; what is opened here is closed here.
+ * What this kernel and these privileges allow, found by trying: for `kernspan doctor`. Every
+ * question answers, whatever is missing. Main thread; what is opened here is closed here.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -54,10 +54,14 @@ static void ask_ring(const struct doctor *d)
 
 	if (fd >= 0)
 		close(fd);
-	/* without BTF and CO-RE nothing else can be loaded either, so the size is what may be wrong here */
+	/*
+	 * without BTF and CO-RE nothing else can be loaded either, so the size is what may be wrong
+	 * here
+	 */
 	say(d, "ring buffer", err,
-	    err == -EINVAL ? "needs Linux 5.8 or later" :
-			     "no permission, or the limit of locked memory is too low before Linux 5.11: ulimit -l unlimited");
+	    err == -EINVAL
+		    ? "needs Linux 5.8 or later"
+		    : "no permission, or the limit of locked memory is too low before Linux 5.11: ulimit -l unlimited");
 }
 
 static int load_return(enum bpf_prog_type type)
@@ -81,10 +85,14 @@ static void ask_tracepoints(const struct doctor *d)
 		close(prog);
 	if (link >= 0)
 		close(link);
-	say(d, "tracepoints", err, "needs CAP_BPF and CAP_PERFMON, and CONFIG_TRACEPOINTS in the kernel");
+	say(d, "tracepoints", err,
+	    "needs CAP_BPF and CAP_PERFMON, and CONFIG_TRACEPOINTS in the kernel");
 }
 
-/* A probe at this program's own first instruction: the same path as any library, and nobody runs it again. */
+/*
+ * A probe at this program's own first instruction: the same path as any library, and nobody runs it
+ * again.
+ */
 static int try_uprobe(void)
 {
 	char text[32];
@@ -96,7 +104,7 @@ static int try_uprobe(void)
 		return err == -ENOENT ? -ENOSYS : err;
 	attr.type = (__u32)strtoul(text, NULL, 10);
 	attr.config1 = (__u64)(uintptr_t)"/proc/self/exe"; /* uprobe_path */
-	attr.config2 = 0;				    /* probe_offset: the ELF header, never executed */
+	attr.config2 = 0; /* probe_offset: the ELF header, never executed */
 	fd = (int)syscall(SYS_perf_event_open, &attr, -1, 0, -1, PERF_FLAG_FD_CLOEXEC);
 	if (fd < 0)
 		return -errno;
@@ -112,8 +120,8 @@ static void ask_uprobes(const struct doctor *d)
 	if (prog >= 0)
 		close(prog);
 	say(d, "uprobes", err,
-	    err == -ENOSYS ? "the kernel has no CONFIG_UPROBE_EVENTS: TLS traffic cannot be seen" :
-			     "needs CAP_BPF and CAP_PERFMON (or kernel.perf_event_paranoid <= 1)");
+	    err == -ENOSYS ? "the kernel has no CONFIG_UPROBE_EVENTS: TLS traffic cannot be seen"
+			   : "needs CAP_BPF and CAP_PERFMON (or kernel.perf_event_paranoid <= 1)");
 }
 
 static bool struct_has(const struct btf *btf, const char *type, const char *member)
@@ -128,8 +136,10 @@ static bool struct_has(const struct btf *btf, const char *type, const char *memb
 	return false;
 }
 
-/* Private stacks without a way to forbid preemption: a preempted uprobe program can bring the host down (tls.md section
- * 0.1). Both are asked of the kernel's types. */
+/*
+ * Private stacks without a way to forbid preemption: a preempted uprobe program can bring the host
+ * down (tls.md section 0.1). Both are asked of the kernel's types.
+ */
 static void ask_preemption(const struct doctor *d)
 {
 	struct btf *btf = object_btf();
@@ -150,7 +160,8 @@ static void ask_families(const struct doctor *d)
 	char why[256], name[64];
 
 	for (int f = 0; f < FAMILY_SOCKET_CNT; f++) {
-		const struct probe_cfg cfg = { .bpf = { .wake_bytes = KS_WAKE_BYTES, .call_cap = KS_CALL_CAP },
+		const struct probe_cfg cfg = { .bpf = { .wake_bytes = KS_WAKE_BYTES,
+							.call_cap = KS_CALL_CAP },
 					       .ring_bytes = 1024 * 1024 };
 		struct probe trial = { .family = (enum probe_family)f };
 		int err = object_load(&trial, trial.family, &cfg, why, sizeof(why));

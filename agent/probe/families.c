@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The socket families: one row each, best first; programs belong to a family by the prefix of their name. */
+/*
+ * The socket families: one row each, best first; programs belong to a family by the prefix of their
+ * name.
+ */
 #include <string.h>
 
 #include "probe/internal.h"
@@ -43,5 +46,6 @@ bool family_wants(enum probe_family family, bool multi, const char *prog_name)
 		if (starts(prog_name, common[i]))
 			return true;
 	/* without sockets, executable mappings must still be seen */
-	return starts(prog_name, families[family < FAMILY_SOCKET_CNT ? family : FAMILY_TRACEPOINT].prefix);
+	return starts(prog_name,
+		      families[family < FAMILY_SOCKET_CNT ? family : FAMILY_TRACEPOINT].prefix);
 }

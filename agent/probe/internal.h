@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the files of the loader share. Privileged process, main thread; a struct probe owns everything in it. */
+/*
+ * What the files of the loader share. Privileged process, main thread; a struct probe owns
+ * everything in it.
+ */
 #pragma once
 
 #include <stdbool.h>
@@ -27,9 +30,13 @@ struct probe {
 	volatile uint64_t *counters;
 };
 
-/* Open, load and attach the programs of one socket family and those that every family needs. On failure nothing is left
- * and `why` holds the kernel's or the verifier's last word. FAMILY_SOCKET_CNT: no socket family. */
-int object_load(struct probe *p, enum probe_family family, const struct probe_cfg *cfg, char *why, size_t why_len);
+/*
+ * Open, load and attach the programs of one socket family and those that every family needs. On
+ * failure nothing is left and `why` holds the kernel's or the verifier's last word.
+ * FAMILY_SOCKET_CNT: no socket family.
+ */
+int object_load(struct probe *p, enum probe_family family, const struct probe_cfg *cfg, char *why,
+		size_t why_len);
 void object_unload(struct probe *p);
 
 /* The running kernel's types; NULL: none. The caller frees. */

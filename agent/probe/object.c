@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Open, load and attach the BPF object, and choose the socket family by trying: no kernel version is compared, since
- * vendors backport and lock down. Privileged process, main thread; the struct probe owns object, links and mappings.
+ * Open, load and attach the BPF object, and choose the socket family by trying: no kernel version
+ * is compared, since vendors backport and lock down. Privileged process, main thread; the struct
+ * probe owns object, links and mappings.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -15,7 +16,10 @@
 
 #include "probe/internal.h"
 
-/* libbpf reports through one process-wide callback: the last line that says something, for the reason. */
+/*
+ * libbpf reports through one process-wide callback: the last line that says something, for the
+ * reason.
+ */
 static char last_word[256];
 
 /* The line before the statistics, which end every verifier log. */
@@ -30,7 +34,8 @@ static void keep_last_line(char *text)
 			best = line;
 	}
 	if (best)
-		snprintf(last_word, sizeof(last_word), "%s", strncmp(best, "libbpf: ", 8) ? best : best + 8);
+		snprintf(last_word, sizeof(last_word), "%s",
+			 strncmp(best, "libbpf: ", 8) ? best : best + 8);
 }
 
 static int on_print(enum libbpf_print_level level, const char *fmt, va_list args)
@@ -53,7 +58,10 @@ static int on_print(enum libbpf_print_level level, const char *fmt, va_list args
 	return 0;
 }
 
-/* KERNSPAN_BTF names the types of a kernel that does not carry them (BTFHub); the same variable as `doctor`'s. */
+/*
+ * KERNSPAN_BTF names the types of a kernel that does not carry them (BTFHub); the same variable as
+ * `doctor`'s.
+ */
 static const char *btf_path(void)
 {
 	const char *path = getenv("KERNSPAN_BTF");
@@ -66,7 +74,10 @@ struct btf *object_btf(void)
 	return btf_path() ? btf__parse(btf_path(), NULL) : btf__load_vmlinux_btf();
 }
 
-/* Parameters of tcp_recvmsg(), which lost `nonblock` in 5.19 and `addr_len` in 7.x; asked of the kernel's own types. */
+/*
+ * Parameters of tcp_recvmsg(), which lost `nonblock` in 5.19 and `addr_len` in 7.x; asked of the
+ * kernel's own types.
+ */
 static unsigned int count_recvmsg_args(void)
 {
 	struct btf *btf = object_btf();
@@ -97,10 +108,11 @@ static int open_object(struct probe *p, enum probe_family family, const struct p
 	p->skel->rodata->recvmsg_args = count_recvmsg_args();
 	p->skel->rodata->follow_sockets = family == FAMILY_TRACEPOINT;
 	p->multi = object_has_multi();
-	bpf_object__for_each_program(prog, p->skel->obj)
-		bpf_program__set_autoload(prog, family_wants(family, p->multi, bpf_program__name(prog)));
+	bpf_object__for_each_program(prog, p->skel->obj) bpf_program__set_autoload(
+		prog, family_wants(family, p->multi, bpf_program__name(prog)));
 	if (cfg->ring_bytes) {
-		err = bpf_map__set_max_entries(p->skel->maps.ks_data, (unsigned int)cfg->ring_bytes);
+		err = bpf_map__set_max_entries(p->skel->maps.ks_data,
+					       (unsigned int)cfg->ring_bytes);
 		if (err)
 			return err;
 	}
@@ -112,7 +124,8 @@ static int attach_all(struct probe *p)
 {
 	struct bpf_program *prog;
 
-	bpf_object__for_each_program(prog, p->skel->obj) {
+	bpf_object__for_each_program(prog, p->skel->obj)
+	{
 		struct bpf_link *link;
 
 		if (!bpf_program__autoload(prog) || strncmp(bpf_program__name(prog), "tls", 3) == 0)
@@ -124,8 +137,8 @@ static int attach_all(struct probe *p)
 			int err = -errno;
 
 			if (last_word[0] == '\0')
-				snprintf(last_word, sizeof(last_word), "attach %s: %s", bpf_program__name(prog),
-					 strerror(-err));
+				snprintf(last_word, sizeof(last_word), "attach %s: %s",
+					 bpf_program__name(prog), strerror(-err));
 			return err;
 		}
 		p->links[p->link_cnt++] = link;
@@ -135,7 +148,8 @@ static int attach_all(struct probe *p)
 
 static volatile uint64_t *map_array(const struct bpf_map *map, size_t entries)
 {
-	void *mem = mmap(NULL, entries * sizeof(uint64_t), PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
+	void *mem = mmap(NULL, entries * sizeof(uint64_t), PROT_READ | PROT_WRITE, MAP_SHARED,
+			 bpf_map__fd(map), 0);
 
 	return mem == MAP_FAILED ? NULL : mem;
 }
@@ -160,7 +174,8 @@ void object_unload(struct probe *p)
 	p->skel = NULL;
 }
 
-int object_load(struct probe *p, enum probe_family family, const struct probe_cfg *cfg, char *why, size_t why_len)
+int object_load(struct probe *p, enum probe_family family, const struct probe_cfg *cfg, char *why,
+		size_t why_len)
 {
 	libbpf_print_fn_t was = libbpf_set_print(on_print);
 	int err;
@@ -179,7 +194,10 @@ int object_load(struct probe *p, enum probe_family family, const struct probe_cf
 	return err;
 }
 
-/* Before 5.11 maps count against RLIMIT_MEMLOCK; later it does not matter, and raising it may be refused. */
+/*
+ * Before 5.11 maps count against RLIMIT_MEMLOCK; later it does not matter, and raising it may be
+ * refused.
+ */
 static void raise_memlock(void)
 {
 	const struct rlimit all = { RLIM_INFINITY, RLIM_INFINITY };
@@ -219,9 +237,9 @@ int probe_new(const struct probe_cfg *cfg, struct probe **ret, char *why, size_t
 		err = load_best(p, cfg, why, why_len);
 	} else {
 		p->family = family_by_name(family);
-		err = p->family == FAMILY_SOCKET_CNT && strcmp(family, "none") != 0 ?
-			      -EINVAL :
-			      object_load(p, p->family, cfg, why, why_len);
+		err = p->family == FAMILY_SOCKET_CNT && strcmp(family, "none") != 0
+			      ? -EINVAL
+			      : object_load(p, p->family, cfg, why, why_len);
 		if (err == -EINVAL && !p->skel && p->family == FAMILY_SOCKET_CNT)
 			snprintf(why, why_len, "no socket family is called '%s'", family);
 	}
@@ -277,7 +295,8 @@ int probe_mark(struct probe *p, pid_t tgid, enum ks_mark mark)
 {
 	__u32 key = (__u32)tgid, value = mark;
 
-	return bpf_map__update_elem(p->skel->maps.ks_marks, &key, sizeof(key), &value, sizeof(value), BPF_ANY);
+	return bpf_map__update_elem(p->skel->maps.ks_marks, &key, sizeof(key), &value,
+				    sizeof(value), BPF_ANY);
 }
 
 int probe_file_seen(struct probe *p, const struct ks_ev_proc *mmap_event)
@@ -289,5 +308,6 @@ int probe_file_seen(struct probe *p, const struct ks_ev_proc *mmap_event)
 	} key = { mmap_event->ino, mmap_event->dev, mmap_event->igen };
 	__u8 value = 1;
 
-	return bpf_map__update_elem(p->skel->maps.ks_seen, &key, sizeof(key), &value, sizeof(value), BPF_ANY);
+	return bpf_map__update_elem(p->skel->maps.ks_seen, &key, sizeof(key), &value, sizeof(value),
+				    BPF_ANY);
 }

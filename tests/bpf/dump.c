@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Not shipped. Loads the kernel side alone and prints what it says, one line an event, so that a kernel can be asked
- * without the rest of the agent: dump [-f FAMILY] [-t SECONDS] [-s SOFILE] [-x] [-i] [-w DIR] [-r RING] [-c COMMAND].
- * Symbols are looked up in SOFILE with nm(1). -x prints payload, -w writes each direction of each stream to a file
- * SOURCE.TGID.ID.DIRECTION at its offsets: for loopback tests only. -i prints instruction counts. Main thread.
+ * Not shipped. Loads the kernel side alone and prints what it says, one line an event, so that a
+ * kernel can be asked without the rest of the agent: dump [-f FAMILY] [-t SECONDS] [-s SOFILE] [-x]
+ * [-i] [-w DIR] [-r RING] [-c COMMAND]. Symbols are looked up in SOFILE with nm(1). -x prints
+ * payload, -w writes each direction of each stream to a file SOURCE.TGID.ID.DIRECTION at its
+ * offsets: for loopback tests only. -i prints instruction counts. Main thread.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -43,9 +44,9 @@ static void print_payload(const __u8 *p, size_t n)
 
 static void print_flags(unsigned int flags)
 {
-	printf("%s%s%s%s%s", flags & KS_F_LOST ? " LOST" : "", flags & KS_F_SKIPPED ? " SKIPPED" : "",
-	       flags & KS_F_FAULT ? " FAULT" : "", flags & KS_F_CLIPPED ? " CLIPPED" : "",
-	       flags & KS_F_MIDSTREAM ? " MIDSTREAM" : "");
+	printf("%s%s%s%s%s", flags & KS_F_LOST ? " LOST" : "",
+	       flags & KS_F_SKIPPED ? " SKIPPED" : "", flags & KS_F_FAULT ? " FAULT" : "",
+	       flags & KS_F_CLIPPED ? " CLIPPED" : "", flags & KS_F_MIDSTREAM ? " MIDSTREAM" : "");
 }
 
 static void write_data(const struct ks_ev_data *e)
@@ -53,8 +54,9 @@ static void write_data(const struct ks_ev_data *e)
 	char path[512];
 	int fd;
 
-	snprintf(path, sizeof(path), "%s/%s.%u.%llu.%s", write_dir, e->source == KS_SRC_SOCKET ? "socket" : "openssl",
-		 e->h.tgid, e->h.id, e->dir == KS_OUT ? "out" : "in");
+	snprintf(path, sizeof(path), "%s/%s.%u.%llu.%s", write_dir,
+		 e->source == KS_SRC_SOCKET ? "socket" : "openssl", e->h.tgid, e->h.id,
+		 e->dir == KS_OUT ? "out" : "in");
 	fd = open(path, O_WRONLY | O_CREAT, 0600);
 	if (fd < 0 || pwrite(fd, e->data, e->cap_len, (off_t)e->offset) != (ssize_t)e->cap_len)
 		printf("WRITE %s: %s\n", path, strerror(errno));
@@ -67,8 +69,9 @@ static void print_data(const struct ks_ev_data *e)
 	if (write_dir)
 		write_data(e);
 	printf("DATA %s %s tgid=%u id=%llu sock=%llu off=%llu call=%u cap=%u part=%u dur_us=%llu",
-	       e->source == KS_SRC_SOCKET ? "socket" : "openssl", e->dir == KS_OUT ? "out" : "in", e->h.tgid, e->h.id,
-	       e->sock_id, e->offset, e->call_len, e->cap_len, e->part, (e->h.ts_ns - e->enter_ns) / 1000);
+	       e->source == KS_SRC_SOCKET ? "socket" : "openssl", e->dir == KS_OUT ? "out" : "in",
+	       e->h.tgid, e->h.id, e->sock_id, e->offset, e->call_len, e->cap_len, e->part,
+	       (e->h.ts_ns - e->enter_ns) / 1000);
 	print_flags(e->h.flags);
 	if (show_payload) {
 		printf(" ");
@@ -81,10 +84,12 @@ static void print_stream(const char *what, const struct ks_ev_stream *e)
 {
 	printf("%s %s tgid=%u id=%llu sock=%llu gen=%u role=%u rung=%u family=%u %u.%u.%u.%u:%u>%u.%u.%u.%u:%u "
 	       "bytes=%llu/%llu lost=%llu/%llu conn_us=%lld hs_us=%lld",
-	       what, e->source == KS_SRC_SOCKET ? "socket" : "openssl", e->h.tgid, e->h.id, e->sock_id, e->generation,
-	       e->role, e->rung, e->family, e->laddr[0], e->laddr[1], e->laddr[2], e->laddr[3], e->lport, e->raddr[0],
-	       e->raddr[1], e->raddr[2], e->raddr[3], e->rport, e->bytes[KS_OUT], e->bytes[KS_IN], e->lost[KS_OUT],
-	       e->lost[KS_IN], e->connect_ns ? (long long)(e->established_ns - e->connect_ns) / 1000 : -1,
+	       what, e->source == KS_SRC_SOCKET ? "socket" : "openssl", e->h.tgid, e->h.id,
+	       e->sock_id, e->generation, e->role, e->rung, e->family, e->laddr[0], e->laddr[1],
+	       e->laddr[2], e->laddr[3], e->lport, e->raddr[0], e->raddr[1], e->raddr[2],
+	       e->raddr[3], e->rport, e->bytes[KS_OUT], e->bytes[KS_IN], e->lost[KS_OUT],
+	       e->lost[KS_IN],
+	       e->connect_ns ? (long long)(e->established_ns - e->connect_ns) / 1000 : -1,
 	       e->hs_end_ns ? (long long)(e->hs_end_ns - e->hs_start_ns) / 1000 : -1);
 	print_flags(e->h.flags);
 	printf("\n");
@@ -115,9 +120,9 @@ static int on_event(void *ctx, void *data, size_t size)
 	case KS_EV_EXIT:
 	case KS_EV_MMAP:
 		printf("%s tgid=%u ppid=%u ino=%llu comm=%s\n",
-		       h->kind == KS_EV_EXEC ? "EXEC" :
-		       h->kind == KS_EV_EXIT ? "EXIT" :
-					       "MMAP",
+		       h->kind == KS_EV_EXEC   ? "EXEC"
+		       : h->kind == KS_EV_EXIT ? "EXIT"
+					       : "MMAP",
 		       h->tgid, p->ppid, p->ino, p->comm);
 		break;
 	default:
@@ -138,7 +143,8 @@ static void find_offsets(const char *path, struct tls_site *site)
 	unsigned long long addr;
 	FILE *f;
 
-	snprintf(cmd, sizeof(cmd), "nm -D --defined-only '%s' | sed 's/@.*//' | awk '{print $1, $3}'", path);
+	snprintf(cmd, sizeof(cmd),
+		 "nm -D --defined-only '%s' | sed 's/@.*//' | awk '{print $1, $3}'", path);
 	f = popen(cmd, "r");
 	while (f && fscanf(f, "%llx %255s", &addr, name) == 2)
 		for (int i = 0; i < TLS_FUNC_CNT; i++)
@@ -153,23 +159,26 @@ static void print_counters(const struct probe *p)
 {
 	const volatile uint64_t *c = probe_counters(p);
 
-#define DROP(name, side, unit, why)                                                                                  \
-	if (c[KS_DROP_##name])                                                                                       \
+#define DROP(name, side, unit, why) \
+	if (c[KS_DROP_##name])      \
 		printf("COUNT %s %llu\n", #name, (unsigned long long)c[KS_DROP_##name]);
 #include "drops.def"
 #undef DROP
-	printf("SEEN calls=%llu bytes=%llu events=%llu copied=%llu skipped=%llu\n", (unsigned long long)c[KS_SEEN_CALLS],
-	       (unsigned long long)c[KS_SEEN_BYTES], (unsigned long long)c[KS_SEEN_EVENTS],
-	       (unsigned long long)c[KS_SEEN_COPIED], (unsigned long long)c[KS_SEEN_SKIPPED]);
+	printf("SEEN calls=%llu bytes=%llu events=%llu copied=%llu skipped=%llu\n",
+	       (unsigned long long)c[KS_SEEN_CALLS], (unsigned long long)c[KS_SEEN_BYTES],
+	       (unsigned long long)c[KS_SEEN_EVENTS], (unsigned long long)c[KS_SEEN_COPIED],
+	       (unsigned long long)c[KS_SEEN_SKIPPED]);
 }
 
 static void print_insns(const struct probe *p)
 {
 	struct bpf_program *prog;
 
-	bpf_object__for_each_program(prog, p->skel->obj) {
+	bpf_object__for_each_program(prog, p->skel->obj)
+	{
 		if (bpf_program__autoload(prog))
-			printf("INSNS %s %zu\n", bpf_program__name(prog), bpf_program__insn_cnt(prog));
+			printf("INSNS %s %zu\n", bpf_program__name(prog),
+			       bpf_program__insn_cnt(prog));
 	}
 }
 
@@ -269,7 +278,8 @@ int main(int argc, char **argv)
 		find_offsets(o.so, &site);
 		t0 = now_s();
 		err = probe_attach_tls(p, &site, &link);
-		printf("TLS attach: %s in %.0f ms\n", err ? strerror(-err) : "ok", (now_s() - t0) * 1e3);
+		printf("TLS attach: %s in %.0f ms\n", err ? strerror(-err) : "ok",
+		       (now_s() - t0) * 1e3);
 	}
 	run(p, &o);
 	print_counters(p);
