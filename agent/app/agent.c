@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -37,6 +38,7 @@
 #define DRAIN_NS	2000000000ull /* at a stop, for what the ring still holds */
 #define CLOSE_NS	5000000000ull /* and for what the exporters still hold */
 #define RESOLVE_WAIT_MS 10000
+#define LOOP_NICE	-15
 
 struct agent {
 	const struct agent_cfg *cfg;
@@ -244,6 +246,15 @@ static int start_loop(struct agent *a)
 	return err;
 }
 
+/* When every processor is busy the ring must be read all the same, or it overflows: the loop is first in line, which
+ * costs others little because it only has a few microseconds' work a record. Workers step back (base/worker.c). */
+static void hurry(void)
+{
+	if (setpriority(PRIO_PROCESS, 0, LOOP_NICE) < 0)
+		log_warn("agent", "cannot raise the priority of the loop (CAP_SYS_NICE): %s; a busy machine may lose events",
+			 strerror(errno));
+}
+
 /* Everything that needs what the sandbox takes away. */
 static int start_outside(struct agent *a, char *why, size_t len)
 {
@@ -331,6 +342,7 @@ int agent_run(const struct agent_cfg *cfg)
 	drop_use(cfg->shared->drops);
 	mallopt(M_ARENA_MAX,
 		1); /* workers allocate little; an arena each would cost more than the lock */
+	hurry();
 	int err = start_outside(a, why, sizeof(why)) ?: enter(a, why, sizeof(why));
 	err = err ?: start_inside(a, why, sizeof(why));
 	if (err) {

@@ -119,6 +119,7 @@ static const int plain_calls[] = {
 	SCMP_SYS(getegid),
 	SCMP_SYS(getrandom),
 	SCMP_SYS(sched_yield),
+	SCMP_SYS(setpriority), /* workers step back; forward needs a capability */
 	SCMP_SYS(sched_getaffinity),
 	SCMP_SYS(set_robust_list),
 	SCMP_SYS(rseq),

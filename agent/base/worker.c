@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #define WORKER_STACK (512 * 1024) /* TLS handshakes and SQLite both stay well below */
 
@@ -19,6 +20,7 @@ static void *run(void *arg)
 {
 	struct worker *w = arg;
 
+	(void)setpriority(PRIO_PROCESS, 0, 0); /* the loop may run at a higher priority; slow work does not */
 	w->fn(w->ctx);
 	return NULL;
 }
