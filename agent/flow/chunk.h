@@ -23,7 +23,7 @@ struct chunk {
 		ts_ns; /* when the bytes were on this side of the wire: call entry for sent, return for received */
 	uint64_t offset; /* of data[0] or of the gap */
 	uint64_t gap_len;
-	uint32_t why; /* GAP: reason; END: 0, INCOMPLETE_EVICTED or INCOMPLETE_STOPPED */
+	uint32_t why; /* GAP: reason; END: 0, or INCOMPLETE_CUT: without a CLOSE, _EVICTED, _STOPPED */
 	struct slice data;
 	const struct conn_info *conn;
 	void **state; /* a slot of the next stage in this stream: NULL at first, freed by it at END */

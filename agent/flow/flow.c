@@ -263,7 +263,7 @@ static void close_event(struct flow *f, const struct ks_hdr *h)
 		uint32_t why =
 			s->why[dir] | gap_reason(h->flags) | (e->lost[dir] ? INCOMPLETE_LOST : 0);
 
-		if (e->bytes[dir] > s->at[dir] && (s->synced[dir] || !s->midstream))
+		if (e->bytes[dir] > s->at[dir])
 			gap_push(f, s, dir, e->bytes[dir] - s->at[dir], why ? why : INCOMPLETE_LOST,
 				 h->ts_ns);
 	}
@@ -279,7 +279,7 @@ static void exec_event(struct flow *f, const struct ks_hdr *h)
 	for (struct stream *s = proc ? proc->streams : NULL; s; s = next) {
 		next = s->next;
 		if (s->conn.source != KS_SRC_SOCKET)
-			stream_end(f, s, h->ts_ns, 0);
+			stream_end(f, s, h->ts_ns, INCOMPLETE_CUT);
 	}
 }
 
@@ -373,8 +373,8 @@ void flow_tick(struct flow *f, uint64_t now_ns)
 			continue;
 		}
 		*link = proc->exit_next;
-		while (proc->streams)
-			stream_end(f, proc->streams, proc->exit_ns, 0);
+		while (proc->streams) /* no CLOSE: nobody knows how many bytes there were */
+			stream_end(f, proc->streams, proc->exit_ns, INCOMPLETE_CUT);
 	}
 }
 

@@ -188,11 +188,24 @@ static void judge(struct conn *c, const struct exchange *x)
 		conn_verdict(c, KS_V_SKIP);
 }
 
+/* When something was not seen, or the exchange was given up, the moment that was noticed says nothing of its end. */
+#define NOT_SEEN (INCOMPLETE_LOST | INCOMPLETE_SKIPPED | INCOMPLETE_CLIPPED | INCOMPLETE_FAULT | INCOMPLETE_MIDSTREAM)
+static uint64_t last_seen(const struct exchange *x)
+{
+	uint64_t last = x->req_start_ns;
+
+	if (x->req_end_ns > last)
+		last = x->req_end_ns;
+	return x->resp_end_ns > last ? x->resp_end_ns : last;
+}
+
 void ex_done(struct ex *ex, uint32_t why, uint64_t ts_ns)
 {
 	struct conn *c = ex->conn;
 
 	ex->x.incomplete |= why;
+	if (why || ex->x.incomplete & NOT_SEEN)
+		ts_ns = last_seen(&ex->x);
 	if (!ex->side[1].head)
 		ex->x.incomplete |= INCOMPLETE_NO_ANSWER;
 	for (int response = 0; response < 2; response++)
@@ -201,6 +214,7 @@ void ex_done(struct ex *ex, uint32_t why, uint64_t ts_ns)
 			ex->side[response].dead = true; /* an event that is cut off does not end */
 			ex_end(ex, response, ts_ns);
 		}
+	ex->x.ignore |= ex->doubt;
 	emit(ex, &(struct message){ .kind = MSG_DONE, .response = true, .ts_ns = ts_ns });
 	judge(c, &ex->x);
 	c->first = ex->next;

@@ -29,6 +29,7 @@ struct ex {		   /* an exchange as proto sees it */
 	struct sse sse;
 	uint64_t ts_ns; /* of the bytes being decoded */
 	bool is_head, is_connect, expect;
+	bool doubt; /* behind a hole its response may be that of a request that was lost as well: then nothing is said */
 };
 
 /* A new exchange at the end of its connection's queue. Never fails: the least recently used one makes room. */

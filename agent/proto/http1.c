@@ -23,6 +23,7 @@ struct cursor { /* one record on its way through a half */
 	struct slice whole; /* the record */
 	struct slice in;    /* what is left of it */
 	uint64_t ts_ns;
+	bool lost; /* no record but a hole: ts_ns is when it was noticed */
 };
 
 static void buf_give(struct half *h)
@@ -54,6 +55,7 @@ static void lose_track(struct conn *c, uint32_t why, bool heard)
 	resp->ex = NULL;
 	resp->state = H_START;
 	buf_give(resp);
+	c->late = true; /* the first exchange may be among what was lost */
 	c->http1.deaf = true;
 	c->http1.heard = heard;
 	c->http1.heard_ns = 0;
@@ -198,10 +200,23 @@ static void message_end(struct cursor *cur)
 	h->trial = false;
 	if (!ex)
 		return;
-	*(cur->response ? &ex->x.resp_end_ns : &ex->x.req_end_ns) = cur->ts_ns;
+	if (!cur->lost)
+		*(cur->response ? &ex->x.resp_end_ns : &ex->x.req_end_ns) = cur->ts_ns;
 	ex_end(ex, cur->response, cur->ts_ns);
-	if (ex->side[0].end && ex->side[1].end)
+	if (ex->side[0].end && ex->side[1].end && !ex->doubt)
 		ex_done(ex, 0, cur->ts_ns);
+}
+
+/* No request was lost up to now: what came behind the hole in a response was not another response. */
+static void confirm(struct conn *c)
+{
+	struct ex *ex = c->first;
+
+	if (!ex || !ex->doubt)
+		return;
+	ex->doubt = false;
+	if (ex->side[0].end && ex->side[1].end)
+		ex_done(ex, 0, ex->x.resp_end_ns);
 }
 
 /* The final response came before the body that it was to allow: the body may or may not come (RFC 9110 section
@@ -455,6 +470,8 @@ static void data(struct conn *c, enum ks_dir dir, struct slice in, uint64_t ts_n
 		h1->heard_ns = ts_ns;
 		return;
 	}
+	if (!cur.response)
+		confirm(c);
 	if (!cur.response && cur.h->state != H_START && head_may_be_request(in, true))
 		close_refused(c);
 	if (cur.h->state == H_RESYNC) {
@@ -491,6 +508,8 @@ static bool gap_in_body(struct cursor *cur, uint64_t *len, uint32_t why)
 		return take && !*len;
 	case H_CHUNKED:
 		h->holed |= !chunked_gap(&h->chunked, take);
+		if (h->ex && h->holed)
+			h->ex->doubt = true;
 		return take && (!h->holed || (cur->response && cur->c->ex_cnt == 1));
 	default:
 		return false;
@@ -502,7 +521,7 @@ static void gap(struct conn *c, enum ks_dir dir, uint64_t len, uint32_t why, uin
 	struct http1 *h1 = &c->http1;
 	struct half *h = &h1->half[dir];
 	bool response = dir != h1->req_dir;
-	struct cursor cur = { .c = c, .h = h, .response = response, .ts_ns = ts_ns };
+	struct cursor cur = { .c = c, .h = h, .response = response, .ts_ns = ts_ns, .lost = true };
 
 	if (response && h1->deaf) {
 		h1->heard = true;
@@ -524,8 +543,10 @@ static void end(struct conn *c, uint32_t why, uint64_t ts_ns)
 		cur.ts_ns = resp->ex->x.resp_end_ns;
 		message_end(&cur);
 	}
-	if (!why)
+	if (!why) {
+		confirm(c);
 		close_refused(c);
+	}
 	while (c->first)
 		ex_done(c->first, why, ts_ns);
 	buf_give(req_half(c));

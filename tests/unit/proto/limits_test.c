@@ -307,6 +307,26 @@ static void test_chunk_holes(void **state)
 	assert_string_equal(w->seen[3].id, "/d");
 }
 
+/* The end of a response, the next request and the beginning of its response are lost at once: what comes behind the hole
+ * looks like the rest of the first response. */
+static void test_swallowed(void **state)
+{
+	struct world *w = *state;
+
+	world_open(w);
+	CALL(w, KS_OUT, GET("/a"));
+	CALL(w, KS_IN, CHUNKED("/a") "9\r\ndata: 1\n\n\r\n");
+	w->lose = w->records + 1;
+	CALL(w, KS_OUT, GET("/b"));
+	w->lose = w->records + 1;
+	CALL(w, KS_IN, "0\r\n\r\n" CHUNKED("/b"));
+	CALL(w, KS_IN, "9\r\ndata: 2\n\n\r\n0\r\n\r\n");
+	assert_int_equal(w->done, 0); /* nobody knows yet */
+	world_close(w);
+	assert_int_equal(w->cnt, 1);
+	assert_true(w->seen[0].ignored);
+}
+
 static void test_ends(void **state)
 {
 	struct world *w = *state;
@@ -346,7 +366,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(long_body),     TEST(idle_memory), TEST(bomb),	TEST(head_cap),
 		TEST(full_pipeline), TEST(full_pool),	TEST(verdicts), TEST(not_http1),
-		TEST(tracks),	     TEST(chunk_holes), TEST(ends),
+		TEST(tracks),	     TEST(chunk_holes), TEST(swallowed), TEST(ends),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -31,6 +31,7 @@ struct seen {
 	int status;
 	uint32_t incomplete;
 	bool req_end, resp_head, resp_end, done, first_on_conn;
+	bool ignored; /* it was taken back */
 	enum ks_dir req_dir;
 	uint64_t start_ns, req_end_ns, resp_start_ns, resp_end_ns;
 };
@@ -103,6 +104,7 @@ static inline void world_message(void *ctx, const struct message *m)
 		seen->seq = x->seq;
 	}
 	assert_false(seen->done);
+	seen->ignored = x->ignore;
 	x->ignore = w->ignore_all;
 	x->wanted = w->want_all;
 	switch (m->kind) {
