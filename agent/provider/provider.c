@@ -236,6 +236,18 @@ static void set_error(struct decode *d)
 		c->refusal = true; /* Azure: the prompt was blocked */
 }
 
+/* A client that has seen the end marker, or the last brace, may close at once: nothing it was sent is missing. */
+static uint32_t incomplete(struct decode *d)
+{
+	const struct ai_call *c = &d->f.call;
+	bool stream = d->response.set == &d->route->stream;
+	bool over = stream ? c->stream_done : json_scan_end(&d->response.scan) == JSON_DONE;
+
+	if (d->x->incomplete == INCOMPLETE_CUT && d->x->req_end_ns && c->status && over)
+		return 0;
+	return d->x->incomplete;
+}
+
 static void set_exchange(struct ai_call *c, const struct message *msg)
 {
 	const struct exchange *x = msg->x;
@@ -245,7 +257,6 @@ static void set_exchange(struct ai_call *c, const struct message *msg)
 	c->seq = x->seq;
 	c->is_client = x->req_dir == KS_OUT;
 	c->first_on_conn = x->first_on_conn;
-	c->incomplete = x->incomplete;
 	c->req_start_ns = x->req_start_ns;
 	c->req_end_ns = x->req_end_ns;
 	c->resp_start_ns = x->resp_start_ns;
@@ -276,6 +287,7 @@ static void done(struct provider_stage *p, struct decode *d, const struct messag
 		d->route->api->finish(d);
 	set_error(d);
 	set_exchange(c, msg);
+	c->incomplete = incomplete(d);
 	p->sink.push(p->sink.ctx, c);
 }
 
