@@ -174,7 +174,7 @@ static __always_inline void ks_emit_call(struct ks_stream *s, struct ks_call *c,
 
 	m.now = bpf_ktime_get_ns();
 	m.pid_tgid = bpf_get_current_pid_tgid();
-	m.proc_start = ks_proc_start((struct task_struct *)bpf_get_current_task());
+	m.proc_start = ks_current_start();
 	m.wake = ks_wakeup();
 	c->offset = s->bytes[c->dir & 1];
 	c->flags = s->pending[c->dir & 1];

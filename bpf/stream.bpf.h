@@ -64,7 +64,7 @@ static __always_inline struct ks_stream *ks_sock_make(struct sock *sk, __u8 role
 
 static __always_inline void ks_key_of(struct ks_key *k, __u64 handle)
 {
-	k->proc_start = ks_proc_start((struct task_struct *)bpf_get_current_task());
+	k->proc_start = ks_current_start();
 	k->handle = handle;
 	k->tgid = ks_tgid();
 	k->pad = 0;

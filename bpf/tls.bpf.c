@@ -11,6 +11,8 @@
 
 #include <bpf/bpf_tracing.h>
 
+#define KS_EEXIST 17 /* asm-generic/errno-base.h */
+
 extern void bpf_preempt_disable(void) __weak __ksym;
 extern void bpf_preempt_enable(void) __weak __ksym;
 
@@ -53,11 +55,9 @@ static __always_inline void ks_tls_enter(struct pt_regs *ctx, __u8 dir, __u8 kin
 {
 	__u64 key = bpf_get_current_pid_tgid();
 	struct ks_call call = {}, *outer;
+	long err;
 
 	if (!ks_watched(key >> 32))
-		return;
-	outer = bpf_map_lookup_elem(&ks_calls, &key);
-	if (outer && PT_REGS_SP(ctx) < outer->sp)
 		return;
 	call.owner = PT_REGS_PARM1(ctx);
 	call.buf = PT_REGS_PARM2(ctx);
@@ -66,7 +66,14 @@ static __always_inline void ks_tls_enter(struct pt_regs *ctx, __u8 dir, __u8 kin
 	call.enter_ns = bpf_ktime_get_ns();
 	call.kind = kind;
 	call.dir = dir;
-	if (bpf_map_update_elem(&ks_calls, &key, &call, BPF_ANY))
+	err = bpf_map_update_elem(&ks_calls, &key, &call, BPF_NOEXIST);
+	if (err == -KS_EEXIST) {
+		outer = bpf_map_lookup_elem(&ks_calls, &key);
+		if (outer && call.sp < outer->sp)
+			return;
+		err = bpf_map_update_elem(&ks_calls, &key, &call, BPF_ANY);
+	}
+	if (err)
 		ks_count(KS_DROP_calls_full, 1);
 }
 
@@ -92,19 +99,20 @@ static __always_inline void ks_tls_move(struct pt_regs *ctx, __u64 func)
 }
 
 /* SSL_connect() and SSL_accept() end here too. Called again and again on a non-blocking socket. */
-static __always_inline void ks_tls_handshake(struct pt_regs *ctx)
+static __noinline int ks_tls_handshake(struct pt_regs *ctx)
 {
 	struct ks_stream *s;
 
 	ks_tls_enter(ctx, KS_OUT, KS_BUF_NONE, 0);
 	if (!ks_watched(ks_tgid()))
-		return;
+		return 0;
 	s = ks_tls_get(PT_REGS_PARM1(ctx));
 	if (!s || s->hs_start_ns)
-		return;
+		return 0;
 	s->hs_start_ns = bpf_ktime_get_ns();
 	if (!s->opened)
 		s->born = 1;
+	return 0;
 }
 
 static __always_inline void ks_handshake_done(struct ks_stream *s)
@@ -145,46 +153,48 @@ static __always_inline void ks_tls_return(struct pt_regs *ctx)
 	bpf_map_delete_elem(&ks_calls, &key);
 }
 
-static __always_inline void ks_tls_set_fd(struct pt_regs *ctx)
+static __noinline int ks_tls_set_fd(struct pt_regs *ctx)
 {
 	struct ks_stream *s, *sock;
 	struct sock *sk;
 
 	if (!ks_watched(ks_tgid()))
-		return;
+		return 0;
 	sk = ks_sock_of_fd(PT_REGS_PARM2(ctx));
 	if (!sk)
-		return;
+		return 0;
 	sock = ks_sock_find(sk);
 	if (!sock)
 		sock = ks_sock_make(sk, KS_ROLE_UNKNOWN, 0, false);
 	if (!sock)
-		return;
+		return 0;
 	if (!sock->rport)
 		ks_read_tuple(sock, sk);
 	s = ks_tls_get(PT_REGS_PARM1(ctx));
 	if (s)
 		ks_bind(s, sock, KS_RUNG_SET_FD);
+	return 0;
 }
 
 /*
  * The allocator may hand the same address out at once: the next stream there is another generation.
  */
-static __always_inline void ks_tls_free(struct pt_regs *ctx)
+static __noinline int ks_tls_free(struct pt_regs *ctx)
 {
 	struct ks_key key;
 	__u32 *gen, next = 1;
 
 	if (!PT_REGS_PARM1(ctx) || !ks_watched(ks_tgid()))
-		return;
+		return 0;
 	ks_key_of(&key, PT_REGS_PARM1(ctx));
 	if (!bpf_map_lookup_elem(&ks_streams, &key))
-		return;
+		return 0;
 	ks_tls_end(&key);
 	gen = bpf_map_lookup_elem(&ks_gens, &key);
 	if (gen)
 		next = *gen + 1;
 	bpf_map_update_elem(&ks_gens, &key, &next, BPF_ANY);
+	return 0;
 }
 
 /* Since 6.6: one link puts one program at all functions of a library, and goes at once. */
