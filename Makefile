@@ -5,7 +5,6 @@
 O        ?= out
 J        ?= $(shell nproc)
 PREFIX   ?= /usr/local
-BTF      ?= /sys/kernel/btf/vmlinux
 CLANG    ?= clang-19
 BPFTOOL  ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
 FUZZ_SECS ?= 60
@@ -49,7 +48,7 @@ else
 CFLAGS   += $(HARDEN)
 endif
 BPF_ARCH   := $(if $(filter aarch64,$(ARCH)),arm64,x86)
-BPF_CFLAGS := -target bpf -mcpu=v3 -std=gnu11 -O2 -g -Wall -Wextra -Werror -D__TARGET_ARCH_$(BPF_ARCH) -Iinclude -Ibpf -I$(O)
+BPF_CFLAGS := -target bpf -mcpu=v3 -std=gnu11 -O2 -g -Wall -Wextra -Werror -D__TARGET_ARCH_$(BPF_ARCH) -Iinclude -Ibpf
 
 # --- sources ---------------------------------------------------------------------------------------------------------
 # maps first: bpftool's linker keeps offset 0 for a map whose extern it meets before the definition
@@ -86,11 +85,7 @@ $(O)/.flags-bpf: FORCE
 $(B)/.version: FORCE
 	$(call stamp,$(or $(shell git describe --tags --always --dirty 2>/dev/null),0.1.0))
 
-$(O)/vmlinux.h: $(BTF) | $(O)/.deps-build
-	$(call say,BTF,$@)$(BPFTOOL) btf dump file $(BTF) format c > $@
-$(BTF):
-	@echo 'no $(BTF): the kernel has no type information (CONFIG_DEBUG_INFO_BTF); name a file with BTF=' >&2; false
-$(O)/bpf/%.o: bpf/%.c $(O)/vmlinux.h $(O)/.flags-bpf | $(O)/.deps-build
+$(O)/bpf/%.o: bpf/%.c $(O)/.flags-bpf | $(O)/.deps-build
 	@mkdir -p $(@D)
 	$(call say,BPF,$<)$(CLANG) $(BPF_CFLAGS) -MMD -MP -c $< -o $@
 $(O)/kernspan.bpf.o: $(BPF_OBJ) $(O)/.flags-bpf
@@ -117,10 +112,10 @@ TESTCC = $(CC) $(CPPFLAGS) $(CFLAGS) -Itests -MMD -MP -MF $@.d
 $(B)/tests/unit/%_test: tests/unit/%_test.c $(LIB) $(SKEL) | $(O)/.deps-check
 	@mkdir -p $(@D)
 	$(call say,TEST,$<)$(TESTCC) $< $(LDFLAGS) $(LIB) -lcmocka $(LDLIBS) -o $@
-# The kernel side's headers, compiled for the host: tests/bpf/stub stands in for vmlinux.h and the helpers.
+# Pure functions of the kernel side, compiled for the host.
 $(B)/tests/bpf/%_test: tests/bpf/%_test.c $(B)/.flags | $(O)/.deps-check
 	@mkdir -p $(@D)
-	$(call say,TEST,$<)$(CC) -Itests/bpf/stub -Ibpf $(CPPFLAGS) $(CFLAGS) -MMD -MP -MF $@.d $< $(LDFLAGS) -lcmocka -o $@
+	$(call say,TEST,$<)$(CC) -Ibpf $(CPPFLAGS) $(CFLAGS) -MMD -MP -MF $@.d $< $(LDFLAGS) -lcmocka -o $@
 $(B)/tests/corpus/%: tests/fuzz/%_fuzz.c tests/fuzz/corpus_main.c $(LIB) $(SKEL) | $(O)/.deps-check
 	@mkdir -p $(@D)
 	$(call say,TEST,$<)$(TESTCC) $(filter %.c,$^) $(LDFLAGS) $(LIB) $(LDLIBS) -o $@

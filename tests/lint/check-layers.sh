@@ -41,6 +41,6 @@ while IFS=: read -r file line inc; do
 	[ -f "include/$inc" ] || no "$file:$line: include/ may not include \"$inc\""
 done < <(grep -rnoE '#include "[^"]+"' include | sed 's/#include "\(.*\)"$/\1/')
 while IFS=: read -r file line inc; do
-	[ -f "include/$inc" ] || [ -f "bpf/$inc" ] || [ "$inc" = vmlinux.h ] || no "$file:$line: bpf/ may not include \"$inc\""
+	[ -f "include/$inc" ] || [ -f "bpf/$inc" ] || no "$file:$line: bpf/ may not include \"$inc\""
 done < <(grep -rnoE '#include "[^"]+"' bpf --include='*.[ch]' 2>/dev/null | sed 's/#include "\(.*\)"$/\1/')
 exit $bad
