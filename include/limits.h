@@ -11,7 +11,7 @@
 #define KS_CALL_CAP (KS_CHUNK_CAP * KS_CALL_PARTS)
 #define KS_RING_BYTES (16 * 1024 * 1024) /* data ring; a power of two of pages */
 #define KS_CTL_RING_BYTES (256 * 1024)	 /* control ring: exec, exit, mmap */
-#define KS_WAKE_BYTES (256 * 1024)	 /* wake the consumer at once above this fill */
+#define KS_WAKE_BYTES (256 * 1024)	 /* the consumer is woken each time the ring took this many */
 #define KS_STREAMS 16384		 /* TLS streams tracked (LRU) */
 #define KS_SOCKS 32768			 /* sockets tracked (LRU) */
 #define KS_CALLS 16384			 /* library and system calls in flight */
@@ -31,12 +31,12 @@
 #define KS_ELF_READ_CAP (256 * 1024 * 1024)  /* bytes read of one ELF file */
 
 /* flow, proto */
-#define KS_CONNS 16384		/* connections followed at once */
+#define KS_CONNS 32768		/* connections followed at once */
 #define KS_PROCS 8192		/* process identities remembered */
 #define KS_PIPELINE 32		/* requests waiting for their answers on one connection */
 #define KS_HEAD_CAP (64 * 1024) /* one message head, all headers */
 #define KS_HEADERS 128		/* header fields of one head */
-#define KS_EXCHANGES 4096	/* exchanges open at once */
+#define KS_EXCHANGES 8192	/* exchanges open at once */
 #define KS_ARENA_CAP (64 * 1024) /* memory of one exchange */
 #define KS_HEADS 512		 /* heads and lines that span records, buffered at once */
 #define KS_ARENA_BLOCK (8 * 1024) /* what arenas are made of */
