@@ -30,9 +30,8 @@ struct stream {
 	void *state;		    /* the next stage's */
 	uint64_t at[KS_DIR_CNT];    /* next expected offset */
 	uint32_t why[KS_DIR_CNT];   /* reason of the next gap, from the record before it */
-	bool midstream; /* watching began late: the first offsets seen are taken as they come */
-	bool synced[KS_DIR_CNT]; /* `at` holds */
-	bool begun;		 /* a chunk was pushed */
+	bool midstream; /* watching began late */
+	bool begun;	/* a chunk was pushed */
 };
 
 struct flow {
@@ -200,9 +199,6 @@ static void data_event(struct flow *f, const struct ks_hdr *h)
 		s->conn.sock_id = e->sock_id;
 	if (!s->begun)
 		stream_begin(f, s, ts_ns);
-	if (s->midstream && !s->synced[dir])
-		s->at[dir] = e->offset;
-	s->synced[dir] = true;
 	if (e->offset > s->at[dir]) {
 		uint32_t why = s->why[dir] | gap_reason(h->flags);
 
@@ -244,11 +240,15 @@ static void stream_facts(struct conn_info *c, const struct ks_ev_stream *e)
 
 static void stream_event(struct flow *f, const struct ks_hdr *h)
 {
+	const struct ks_ev_stream *e = (const struct ks_ev_stream *)h;
 	struct stream *s = stream_get(f, h);
 
-	stream_facts(&s->conn, (const struct ks_ev_stream *)h);
-	if (!s->begun && h->flags & KS_F_MIDSTREAM)
-		s->midstream = true;
+	stream_facts(&s->conn, e);
+	if (s->begun || !(h->flags & KS_F_MIDSTREAM))
+		return;
+	s->midstream = true;
+	if (h->kind == KS_EV_OPEN) /* what moved before was of no interest; what is missing later was lost */
+		memcpy(s->at, e->bytes, sizeof(s->at));
 }
 
 static void close_event(struct flow *f, const struct ks_hdr *h)

@@ -128,14 +128,14 @@ static void test_midstream(void **state)
 	struct flow *f = flow_small(0, 0);
 
 	(void)state;
-	stream(f, KS_EV_OPEN, KS_F_MIDSTREAM, 1, 5, 70, 80);
+	stream(f, KS_EV_OPEN, KS_F_MIDSTREAM, 1, 5, 9, 4);
 	expect("");
 	data(f, 1, KS_IN, 4, 0, "a");
 	data(f, 1, KS_OUT, 9, 0, "b");
 	data(f, 1, KS_OUT, 11, 0, "c");
-	expect("O0-0?10 I0-0?10 I4:a O9:b O10-1?1 O11:c ");
+	expect("O9-0?10 I4-0?10 I4:a O9:b O10-1?1 O11:c ");
 	data(f, 2, KS_OUT, 9, 0, "b"); /* its OPEN was lost */
-	expect("O0-0?10 I0-0?10 O9:b ");
+	expect("O0-0?10 I0-0?10 O0-9?1 O9:b ");
 	data(f, 3, KS_OUT, 0, 0, "b");
 	expect("O0:b ");
 	flow_free(f);
