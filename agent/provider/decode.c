@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Runs bodies and events through the scanner and puts what it reports where the field rows say. All state is in the
- * exchange's arena; nothing else is allocated. Loop thread.
+ * Runs bodies through the scanner and puts what it reports where the field rows say. All state is in the exchange's
+ * arena; nothing else is allocated. Loop thread.
  */
 #include "provider/decode.h"
 
@@ -300,7 +300,7 @@ static bool is_text(enum field_kind kind)
 	return kind == FIELD_STR || kind == FIELD_CODE || kind == FIELD_STOP || kind == FIELD_HOOK;
 }
 
-static void on_value(void *ctx, const struct json_value *v)
+void side_value(void *ctx, const struct json_value *v)
 {
 	struct side *s = ctx;
 	const struct field *f = &s->set->rows[v->id];
@@ -327,10 +327,10 @@ void side_begin(struct side *s, struct decode *d, const struct field_set *set)
 	s->before = NULL;
 	s->guess = 0;
 	s->used = s->bad = s->over = false;
-	json_scan_init(&s->scan, set->paths, on_value, s);
+	json_scan_init(&s->scan, set->paths, side_value, s);
 }
 
-static void is_bad(struct side *s)
+void side_bad(struct side *s)
 {
 	if (!s->bad && s->d->certain)
 		drop(KS_DROP_bad_json, 1);
@@ -344,7 +344,7 @@ void side_feed(struct side *s, struct slice data)
 		return;
 	s->used = true;
 	if (json_scan_feed(&s->scan, data) == JSON_BAD)
-		is_bad(s);
+		side_bad(s);
 }
 
 void side_gap(struct side *s)
@@ -371,100 +371,5 @@ void side_end(struct side *s, bool whole)
 	if (s->guess && !(done && whole))
 		s->d->f = *s->before;
 	if (!done && whole && !s->bad && !s->guess && !s->before)
-		is_bad(s);
-}
-
-static void event_whole(struct decode *d)
-{
-	struct ai_call *c = &d->f.call;
-
-	if (d->route->api->event_end)
-		d->route->api->event_end(d);
-	if (!d->f.ev.content)
-		return;
-	c->chunks++;
-	c->last_chunk_ns = d->f.ev.content_ns;
-	if (!c->first_content_ns && !d->no_first_content)
-		c->first_content_ns = d->f.ev.content_ns;
-}
-
-static void event_scan(struct decode *d, struct slice data, uint8_t flags)
-{
-	struct side *s = &d->response;
-
-	if (flags & MSG_FIRST) {
-		event_init(&d->f.ev);
-		json_scan_reset(&s->scan);
-		s->bad = false;
-	}
-	side_feed(s, data);
-	if (!(flags & MSG_LAST))
-		return;
-	if (json_scan_end(&s->scan) != JSON_DONE)
-		is_bad(s);
-	event_whole(d);
-}
-
-/* "[DONE]" ends a stream of the OpenAI family; it is not JSON. */
-static bool is_done_mark(struct decode *d, struct slice data, uint8_t flags)
-{
-	size_t room = sizeof(d->head), n;
-
-	if (flags & MSG_FIRST)
-		d->head_len = 0;
-	room -= d->head_len;
-	n = data.len < room ? data.len : room;
-	if (n)
-		memcpy(d->head + d->head_len, data.ptr, n);
-	d->head_len = (uint8_t)(d->head_len + n);
-	return flags & MSG_LAST && d->head_len >= 6 && memcmp(d->head, "[DONE]", 6) == 0;
-}
-
-/* Text that some servers send to keep a stream alive. */
-static bool is_noise(struct slice data, uint8_t flags)
-{
-	size_t i = 0;
-
-	while (i < data.len && strchr(" \t\r\n\xef\xbb\xbf", data.ptr[i]))
-		i++;
-	return i == data.len ? flags & MSG_LAST : data.ptr[i] != '{' && data.ptr[i] != '[';
-}
-
-void event_feed(struct decode *d, struct slice data, uint8_t flags)
-{
-	const uint8_t whole = MSG_FIRST | MSG_LAST;
-
-	if (flags & MSG_FIRST)
-		d->in_event = !is_noise(data, flags);
-	if (!d->in_event)
-		return;
-	if (is_done_mark(d, data, flags)) {
-		d->f.call.stream_done = true;
-		return;
-	}
-	if (!d->repeat) {
-		d->repeat = arena_alloc(d->x->arena, sizeof(*d->repeat));
-		if (d->repeat)
-			json_repeat_init(d->repeat);
-	}
-	if ((flags & whole) != whole || !d->repeat) {
-		if (d->repeat)
-			json_repeat_learn(d->repeat, d->response.set->paths, SLICE_NONE);
-		event_scan(d, data, flags);
-		return;
-	}
-	d->f.ev.content = false;
-	if (json_repeat_match(d->repeat, data, on_value, &d->response)) {
-		event_whole(d);
-		return;
-	}
-	event_scan(d, data, flags);
-	json_repeat_learn(d->repeat, d->response.set->paths, d->response.bad ? SLICE_NONE : data);
-}
-
-void event_gap(struct decode *d)
-{
-	d->in_event = false;
-	if (d->repeat)
-		json_repeat_learn(d->repeat, d->response.set->paths, SLICE_NONE);
+		side_bad(s);
 }

@@ -36,6 +36,19 @@ struct side {
 	char text[KS_VALUE_CAP + 1]; /* a string that arrives in parts; full: it is too long */
 };
 
+/* The event that arrives in parts, gathered while it is small: whole events can be compared with the one before. */
+struct event_hold {
+	struct json_repeat repeat;
+	size_t len;
+	char data[JSON_REPEAT_CAP];
+};
+
+enum event_state {
+	EVENT_SKIP, /* no event, or the rest of it means nothing */
+	EVENT_HELD, /* gathered */
+	EVENT_SCAN, /* too long for that: scanned as it comes */
+};
+
 #define INTERNED 8
 
 struct decode {
@@ -45,16 +58,14 @@ struct decode {
 	bool certain;			 /* an AI call for sure */
 	bool no_first, no_first_content; /* a hole may hide them */
 	bool holed;			 /* bytes of the response are missing */
-	bool in_event;
+	enum event_state event;
 	bool refused;	 /* a value did not fit */
 	uint64_t now_ns; /* of the message that is being decoded */
 	struct facts f;
 	struct side request, response;
-	struct json_repeat *repeat; /* NULL until the first event */
+	struct event_hold *hold; /* NULL until the first event */
 	struct slice interned[INTERNED];
 	unsigned int interned_at;
-	uint8_t head_len; /* first bytes of the event's data, for "[DONE]" */
-	char head[8];
 };
 
 /* Compile the maps of one side. -ENOMEM, -EINVAL (a malformed or repeated path: a bug). */
@@ -72,7 +83,12 @@ void side_gap(struct side *s);
 /* The body is over. whole: it is known to end here. */
 void side_end(struct side *s, bool whole);
 
-/* One event, or a part of it (enum msg_flag). */
+/* What the scanner reports to a side (json_fn). */
+void side_value(void *ctx, const struct json_value *v);
+/* It is not JSON. */
+void side_bad(struct side *s);
+
+/* One event, or a part of it (enum msg_flag). One that is cut off counts for nothing, if it is small. */
 void event_feed(struct decode *d, struct slice data, uint8_t flags);
 void event_gap(struct decode *d);
 
