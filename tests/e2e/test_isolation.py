@@ -146,11 +146,11 @@ def own_libssl(where):
 
 
 WAITING = """
-import http.client, json, ssl, sys, time
+import http.client, json, ssl, sys
 host, port, ca = sys.argv[1:4]
 context = ssl.create_default_context(cafile=ca)
 print("loaded", flush=True)
-time.sleep(2)
+sys.stdin.readline()
 conn = http.client.HTTPSConnection(host, int(port), context=context, timeout=30)
 conn.request("POST", "/v1/chat/completions", headers={"authorization": "Bearer lab-key"},
              body=json.dumps({"model": "private", "messages": [{"role": "user", "content": "case:plain"}]}))
@@ -158,15 +158,29 @@ print(json.load(conn.getresponse())["id"], flush=True)
 """
 
 
+def waiting(command, env):
+    """A process that has loaded its libraries and makes its call when told to."""
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env)
+    assert process.stdout.readline() == "loaded\n"
+    return process
+
+
+def go_on(process):
+    """The id of the answer it got."""
+    out, _ = process.communicate("\n", timeout=60)
+    assert process.returncode == 0
+    return out.strip()
+
+
 def test_private_library(lab, agent, tmp_path):
     """A process that brings its own libssl is followed while it runs."""
     host, port = lab.url("tls").rsplit("/", 1)[1].split(":")
     env = {**lab.client_env(), "LD_LIBRARY_PATH": str(own_libssl(tmp_path / "lib"))}
-    done = subprocess.Popen([sys.executable, "-c", WAITING, host, port, lab.ca], stdout=subprocess.PIPE, text=True,
-                            env=env)
-    out, _ = done.communicate(timeout=60)
-    [span] = agent.expect(done.pid, 1)
-    assert span["attributes"]["gen_ai.response.id"] == out.split()[1]
+    process = waiting([sys.executable, "-c", WAITING, host, port, lab.ca], env)
+    wait_for(lambda: str(tmp_path) in json.dumps(agent.stats()["attached"]), "the private library")
+    answer = go_on(process)
+    [span] = agent.expect(process.pid, 1)
+    assert span["attributes"]["gen_ai.response.id"] == answer
     assert span["attributes"]["gen_ai.request.model"] == "private"
 
 
@@ -177,23 +191,24 @@ def test_mount_namespace(lab, agent, tmp_path):
     hidden.mkdir()
     script = (f'mount -t tmpfs none {hidden} && cp {copy}/* {hidden}/ && LD_LIBRARY_PATH={hidden} '
               f'exec {sys.executable} -c "$0" {host} {port} {lab.ca}')
-    done = subprocess.Popen(["unshare", "-m", "sh", "-c", script, WAITING], stdout=subprocess.PIPE, text=True,
-                            env=lab.client_env())
-    out, _ = done.communicate(timeout=60)
-    [span] = agent.expect(done.pid, 1)
-    assert span["attributes"]["gen_ai.response.id"] == out.split()[1]
+    process = waiting(["unshare", "-m", "sh", "-c", script, WAITING], lab.client_env())
+    wait_for(lambda: str(hidden) in json.dumps(agent.stats()["attached"]), "the hidden library")
+    answer = go_on(process)
+    [span] = agent.expect(process.pid, 1)
+    assert span["attributes"]["gen_ai.response.id"] == answer
 
 
 def test_one_process_only(lab, start):
     """--pid: that process's calls and nobody else's."""
     base = lab.url("tls")
-    own = connection(lab, "tls")
-    agent = start("--pid", os.getpid())
+    host, port = base.rsplit("/", 1)[1].split(":")
+    process = waiting([sys.executable, "-c", WAITING, host, port, lab.ca], lab.client_env())
+    agent = start("--pid", process.pid)
     run_client(lab, "python-openai-sync", base, ["plain"])
-    json.loads(ask(own, "plain", stream=False).read())
-    agent.expect(os.getpid(), 1)
-    assert {span["resource"]["process.pid"] for span in agent.spans()} == {os.getpid()}
-    own.close()
+    answer = go_on(process)
+    [span] = agent.expect(process.pid, 1)
+    assert span["attributes"]["gen_ai.response.id"] == answer
+    assert {span["resource"]["process.pid"] for span in agent.spans()} == {process.pid}
 
 
 def test_run_command(lab, start):

@@ -36,6 +36,7 @@ func main() {
 		BuildInfo: component.BuildInfo{Command: "collector", Description: "kernspan laboratory", Version: "0"},
 		Factories: factories,
 		ConfigProviderSettings: otelcol.ConfigProviderSettings{ResolverSettings: confmap.ResolverSettings{
+			DefaultScheme:     "file",
 			ProviderFactories: []confmap.ProviderFactory{fileprovider.NewFactory()},
 		}},
 	}
