@@ -21,12 +21,12 @@ say  = @printf '  %-7s %s\n' '$1' '$2';
 endif
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: FORCE build deps units corpora replay lint check rootless test fuzz fuzzers bench interop fresh progs run size docs install fmt clean help
+.PHONY: FORCE build deps units corpora replay torture lint check rootless test fuzz fuzzers bench interop fresh progs run size docs install fmt clean help
 
 # --- flags -----------------------------------------------------------------------------------------------------------
 ARCH     := $(shell uname -m)
 WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef -Werror
-INCS     := -Iagent -Iinclude -isystem $(O)
+INCS     := -iquote agent -iquote include -isystem $(O)	# -iquote: include/limits.h is not <limits.h>
 CPPFLAGS  = -D_GNU_SOURCE $(INCS)
 CFLAGS   := -std=gnu11 -O2 -g $(WARN) -fPIE -ffunction-sections -fdata-sections -ffile-prefix-map=$(CURDIR)=.
 LDFLAGS  := -pie -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--gc-sections -Wl,--as-needed
@@ -108,7 +108,7 @@ $(B)/kernspan: $(MAIN_OBJ) $(LIB)
 
 # --- tests -----------------------------------------------------------------------------------------------------------
 # A unit test is a whole program; it may include the .c it tests, whose archive member is then not pulled in.
-TESTCC = $(CC) $(CPPFLAGS) $(CFLAGS) -Itests -MMD -MP -MF $@.d
+TESTCC = $(CC) $(CPPFLAGS) $(CFLAGS) -iquote tests -MMD -MP -MF $@.d
 $(B)/tests/unit/%_test: tests/unit/%_test.c $(LIB) $(SKEL) | $(O)/.deps-check
 	@mkdir -p $(@D)
 	$(call say,TEST,$<)$(TESTCC) $< $(LDFLAGS) $(LIB) -lcmocka $(LDLIBS) -o $@
@@ -132,9 +132,15 @@ units: $(UNITS)
 	$(Q)tests/unit/run.sh $(UNITS)
 corpora: $(CORPORA)
 	$(Q)tests/fuzz/corpora.sh $(CORPORA)
-# Fixtures: what tests/provider and tests/replay hold, each by its own runner.
-replay: $(BIN)
-	$(Q)for t in $(wildcard tests/provider/run.sh tests/replay/run.sh); do echo "== $$t"; $$t $(BIN) || exit 1; done
+$(B)/tests/replay/torture: tests/replay/torture.c $(LIB) $(SKEL) | $(O)/.deps-check
+	@mkdir -p $(@D)
+	$(call say,TEST,$<)$(TESTCC) $< $(LDFLAGS) $(LIB) $(LDLIBS) -o $@
+# Recordings: the spans they give, and that none is wrong when something is missing: a sample of the ways here, all in `torture`.
+replay: $(BIN) $(B)/tests/replay/torture
+	$(Q)tests/replay/run.sh $(BIN)
+	$(Q)$(B)/tests/replay/torture -q tests/replay/*/in.wire
+torture: $(B)/tests/replay/torture
+	$(Q)$< tests/replay/*/in.wire
 lint: $(BIN) | $(O)/.deps-check
 	$(Q)KERNSPAN=$(BIN) tests/lint/run.sh
 # Every part runs, so that one look shows all that is wrong.
@@ -146,6 +152,7 @@ check: build
 # Everything, fast parts first. Each part runs when its files exist.
 test: $(O)/.deps-build $(O)/.deps-check $(O)/.deps-test
 	$(Q)$(MAKE) check
+	$(Q)$(MAKE) torture
 	$(Q)echo '== sanitizers' && $(MAKE) SAN=1 rootless
 	$(Q)$(MAKE) progs
 	$(Q)O=$(O) KERNSPAN=$(BIN) tests/run.sh

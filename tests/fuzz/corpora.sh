@@ -4,6 +4,7 @@
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 bad=0 inputs=0
+[ $# -gt 0 ] || { echo 'corpora: no target'; exit 1; }
 for program; do
 	name=${program##*/}
 	mapfile -t files < <(find "tests/fuzz/corpus/$name" -type f 2>/dev/null | sort)

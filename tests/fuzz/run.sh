@@ -37,7 +37,7 @@ one() {
 	return $status
 }
 export -f one
-[ $# -gt 0 ] || { echo 'fuzz: no target yet'; exit 0; }
+[ $# -gt 0 ] || { echo 'fuzz: no target'; exit 1; }
 echo "fuzz: $# targets, $FUZZ_SECS s each, $J at a time"
 printf '%s\n' "$@" | xargs -P "$J" -I{} bash -c 'one {} || exit 1' || { echo 'fuzz: FAILED'; exit 1; }
 echo "fuzz: $# targets, no finding"

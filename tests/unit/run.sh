@@ -21,6 +21,7 @@ for program; do
 done
 echo "[==========] $ran test(s) run, $# program(s)."
 echo "[  PASSED  ] $passed test(s)."
+[ $# -gt 0 ] || { echo '[  FAILED  ] no program to run'; exit 1; }
 [ ${#failed_programs[@]} = 0 ] && exit 0
 echo "[  FAILED  ] ${#failed_programs[@]} program(s): ${failed_programs[*]##*/}"
 exit 1
