@@ -205,6 +205,7 @@ static const struct api apis[] = {
 		.suffix = "/v1/messages",
 		.op = CALL_CHAT,
 		.need = SEEN_INPUT | SEEN_MODEL | SEEN_LIMIT,
+		.anywhere = SEEN_INPUT | SEEN_MODEL | SEEN_LIMIT,
 		.request = { MAP("", request) },
 		.plain = { MAP("", message), MAP("usage.", input_usage),
 			   MAP("usage.", output_usage), MAP("", plain) },
@@ -216,7 +217,12 @@ static const struct api apis[] = {
 	},
 };
 
-static const char *const headers[] = { "anthropic-*", NULL };
+static const struct header_sign headers[] = {
+	{ "anthropic-*", NULL },
+	{ "user-agent", "Anthropic/*" },
+	{ "user-agent", "AsyncAnthropic/*" },
+	{ NULL, NULL },
+};
 
 const struct provider provider_anthropic = { .name = "anthropic",
 					     .apis = apis,

@@ -177,6 +177,8 @@ static void set_field(struct decode *d, const struct field *f, const struct json
 	switch ((enum field_kind)f->kind) {
 	case FIELD_CODE:
 		d->f.code_seen = true;
+		if (v->type == JSON_NUMBER)
+			keep_into(d, &d->f.err_number, text);
 		/* fall through */
 	case FIELD_STR:
 		if (v->type == JSON_STRING && text.len)
@@ -326,7 +328,7 @@ void side_begin(struct side *s, struct decode *d, const struct field_set *set)
 	s->set = set;
 	s->before = NULL;
 	s->guess = 0;
-	s->used = s->bad = s->over = false;
+	s->used = s->bad = s->over = s->sniff = s->foreign = false;
 	json_scan_init(&s->scan, set->paths, side_value, s);
 }
 
@@ -338,9 +340,28 @@ void side_bad(struct side *s)
 	s->d->x->incomplete |= INCOMPLETE_JSON;
 }
 
+void side_sniff(struct side *s)
+{
+	s->sniff = true;
+}
+
+/* False: it has not begun, or is something else. */
+static bool begins(struct side *s, struct slice data)
+{
+	size_t i = 0;
+
+	while (i < data.len && strchr(" \t\r\n\xef\xbb\xbf", data.ptr[i]))
+		i++;
+	if (i == data.len)
+		return false;
+	s->sniff = false;
+	s->foreign = s->over = data.ptr[i] != '{' && data.ptr[i] != '[';
+	return !s->over;
+}
+
 void side_feed(struct side *s, struct slice data)
 {
-	if (s->bad || s->over)
+	if (s->bad || s->over || (s->sniff && !begins(s, data)))
 		return;
 	s->used = true;
 	if (json_scan_feed(&s->scan, data) == JSON_BAD)
@@ -349,6 +370,7 @@ void side_feed(struct side *s, struct slice data)
 
 void side_gap(struct side *s)
 {
+	s->over |= s->sniff;
 	if (s->over)
 		return;
 	s->used = true;

@@ -31,6 +31,8 @@ struct side {
 		*before; /* as it was at the first hole, for when what came behind proves wrong */
 	uint16_t guess;	 /* of the recovered values that facts hold */
 	bool used, bad, over;
+	bool sniff;   /* its head does not say that it is JSON: its first byte will */
+	bool foreign; /* it is not */
 	size_t text_len;
 	uint64_t digits;	     /* of the base64 string that arrives */
 	char text[KS_VALUE_CAP + 1]; /* a string that arrives in parts; full: it is too long */
@@ -55,6 +57,8 @@ struct decode {
 	struct exchange *x;
 	const struct route *route;
 	bool host_known;		 /* a row of hosts.def */
+	bool anywhere;			 /* the path says nothing: api->anywhere counts */
+	bool sure;			 /* who asks or is asked, and the path, make it one */
 	bool certain;			 /* an AI call for sure */
 	bool no_first, no_first_content; /* a hole may hide them */
 	bool holed;			 /* bytes of the response are missing */
@@ -77,6 +81,8 @@ void event_init(struct event_facts *ev);
 
 /* Begin a body. */
 void side_begin(struct side *s, struct decode *d, const struct field_set *set);
+/* sniff: it is only decoded if it begins like a JSON object or array. */
+void side_sniff(struct side *s);
 void side_feed(struct side *s, struct slice data);
 /* Bytes of a body are missing. */
 void side_gap(struct side *s);

@@ -18,10 +18,11 @@ enum hook {
 	OUTPUT_TYPE,
 };
 
-const struct field openai_error[3] = {
+const struct field openai_error[4] = {
 	FAILURE("error"),
-	CODE("error.code"), /* a number (vLLM, OpenRouter) says no more than the status */
+	CODE("error.code"), /* a number (vLLM, OpenRouter) says no more than the status, where there is one */
 	STR("error.type", err_type),
+	STR("type", flat_type),
 };
 
 void openai_output_type(struct decode *d, struct slice format)
@@ -303,10 +304,11 @@ static const struct api apis[] = {
 		.type = "chat_completions",
 		.op = CALL_CHAT,
 		.need = SEEN_INPUT,
+		.anywhere = SEEN_INPUT | SEEN_MODEL,
 		.request = { MAP("", sampling), MAP("", chat_request) },
 		.plain = { MAP("", answer), MAP("usage.", usage), MAP("", openai_error),
 			   MAP("", chat_plain) },
-		.stream = { MAP("", answer), MAP("usage.", usage), MAP("", openai_error),
+		.stream = { MAP("", answer), MAP("usage.", usage), OPENAI_EVENT_ERROR,
 			    MAP("", chat_stream), MAP("x_groq.usage.", usage) },
 		.hook = hook,
 		.event_end = event_end,
@@ -318,7 +320,7 @@ static const struct api apis[] = {
 		.need = SEEN_INPUT,
 		.request = { MAP("", sampling), MAP("", prompt_request) },
 		.plain = { MAP("", answer), MAP("usage.", usage), MAP("", openai_error) },
-		.stream = { MAP("", answer), MAP("usage.", usage), MAP("", openai_error),
+		.stream = { MAP("", answer), MAP("usage.", usage), OPENAI_EVENT_ERROR,
 			    MAP("", text_stream) },
 		.hook = hook,
 		.event_end = event_end,
@@ -331,14 +333,22 @@ static const struct api apis[] = {
 		.request = { MAP("", embeddings_request) },
 		.plain = { MAP("", embeddings_answer), MAP("usage.", usage),
 			   MAP("", openai_error) },
-		.stream = { MAP("", openai_error) },
+		.stream = { OPENAI_EVENT_ERROR },
 		.hook = hook,
 	},
 };
 
-static const char *const headers[] = { "openai-*", "x-stainless-*", NULL };
+const struct header_sign
+	openai_headers
+		[] = {
+			{ "openai-*", NULL },
+			{ "x-stainless-*", NULL }, /* the generator of the SDKs of OpenAI, Groq and others */
+			{ "user-agent", "OpenAI/*" },
+			{ "user-agent", "AsyncOpenAI/*" },
+			{ NULL, NULL },
+		};
 
 const struct provider provider_openai = { .name = "openai",
 					  .apis = apis,
 					  .api_cnt = sizeof(apis) / sizeof(apis[0]),
-					  .headers = headers };
+					  .headers = openai_headers };

@@ -98,28 +98,33 @@ static void judge(struct decode *d)
 	f->evidence |= f->call.model.len ? SEEN_MODEL : 0;
 	f->evidence |= f->call.max_tokens != CALL_UNSET ? SEEN_LIMIT : 0;
 	f->evidence |= f->dims != CALL_UNSET ? SEEN_ANSWER : 0;
-	if (!d->certain && ((d->f.evidence & need) == need || d->f.evidence & SEEN_ANSWER))
+	if (d->anywhere)
+		need = d->route->api->anywhere;
+	if (!d->certain &&
+	    ((f->evidence & need) == need || (f->evidence & SEEN_ANSWER && !d->anywhere)))
 		want(d);
 }
 
-static void request_head(struct provider_stage *p, const struct message *msg)
+/* Who is asked what: the route, or NULL. */
+static const struct route *request_route(struct provider_stage *p, const struct message *msg,
+					 struct slice path, const char *known, bool *ret_anywhere)
 {
-	struct exchange *x = msg->x;
-	struct slice authority = msg->authority, path = target_path(msg->target, &authority), model;
 	const struct route *route = route_find(p->routes, p->route_cnt, path);
-	const char *known;
-	struct decode *d;
-	struct ai_call *c;
 
-	if (!slice_eq(msg->method, SLICE("POST")) || !route || !is_json(msg)) {
-		ignore(x);
-		return;
-	}
-	d = arena_alloc(x->arena, sizeof(*d));
+	if (!slice_eq(msg->method, SLICE("POST")))
+		return NULL;
+	*ret_anywhere = !route;
+	/* a known host serves its API at the paths we know, others may be gateways */
+	return route || known ? route : route_of_client(p->routes, p->route_cnt, msg);
+}
+
+static struct decode *decode_new(struct exchange *x, const struct route *route)
+{
+	struct decode *d = arena_alloc(x->arena, sizeof(*d));
+
 	if (!d) {
 		drop(KS_DROP_arena_full, 1);
-		ignore(x);
-		return;
+		return NULL;
 	}
 	x->user = d;
 	d->x = x;
@@ -127,20 +132,52 @@ static void request_head(struct provider_stage *p, const struct message *msg)
 	facts_init(&d->f);
 	side_begin(&d->request, d, &route->request);
 	side_begin(&d->response, d, &route->plain);
-	c = &d->f.call;
-	c->method = keep(d, msg->method);
-	c->path = keep(d, path);
-	authority_split(authority, &c->host, &c->host_port);
-	c->host = keep(d, c->host);
-	c->http_version = msg->version;
-	c->tls = msg->tls;
+	return d;
+}
+
+static void request_head(struct provider_stage *p, const struct message *msg)
+{
+	struct slice authority = msg->authority, path = target_path(msg->target, &authority);
+	struct slice host, model = deployment(path);
+	const struct route *route;
+	const char *known;
+	bool anywhere;
+	struct decode *d;
+	int port;
+
+	authority_split(authority, &host, &port);
+	known = host_provider(host);
+	route = request_route(p, msg, path, known, &anywhere);
+	d = route ? decode_new(msg->x, route) : NULL;
+	if (!d) {
+		ignore(msg->x);
+		return;
+	}
+	d->f.call.method = keep(d, msg->method);
+	d->f.call.path = keep(d, path);
+	d->f.call.host = keep(d, host);
+	d->f.call.host_port = port;
+	d->f.call.http_version = msg->version;
+	d->f.call.tls = msg->tls;
 	request_headers(d, msg);
-	known = host_provider(c->host);
-	model = deployment(path);
-	c->model = keep(d, model);
-	c->provider = known ? known : model.len ? "azure.ai.openai" : route->provider->name;
+	d->f.call.model = keep(d, model);
+	d->f.call.provider = known ? known : model.len ? "azure.ai.openai" : route->provider->name;
 	d->host_known = known || model.len;
-	if (d->host_known || headers_fit(route->provider, msg))
+	d->anywhere = anywhere;
+	d->sure = !anywhere && (d->host_known || headers_fit(route->provider, msg));
+	if (!is_json(msg))
+		side_sniff(&d->request);
+	else if (d->sure)
+		want(d);
+}
+
+/* What a content type that is not JSON's leaves open, the first byte of the body tells. */
+static void request_body(struct decode *d, const struct message *msg)
+{
+	side_feed(&d->request, msg->data);
+	if (d->request.foreign)
+		ignore(msg->x);
+	else if (d->sure && d->request.used && !d->certain)
 		want(d);
 }
 
@@ -165,7 +202,8 @@ static void response_head(struct decode *d, const struct message *msg)
 			&d->request,
 			false); /* what was guessed of a request must not undo what is now certain */
 	d->f.call.status = msg->status;
-	d->response.over = !is_json(msg); /* a page of a proxy, say; events come all the same */
+	if (!is_json(msg)) /* a page of a proxy, say; events come all the same */
+		side_sniff(&d->response);
 	response_headers(d, msg);
 }
 
@@ -230,8 +268,12 @@ static void set_error(struct decode *d)
 	/* the type counts when there is no code; what a hole took may have been one */
 	c->error_type =
 		f->err_code.len || (d->x->incomplete && !f->code_seen) ? f->err_code : f->err_type;
+	if (!c->error_type.len && c->status >= 400 && !f->error && !d->x->incomplete)
+		c->error_type = f->flat_type;
 	if (f->error && !c->error_type.len && c->status < 400)
-		c->error_type = SLICE("_OTHER"); /* semconv.md section 7.1 */
+		c->error_type = f->err_number.len && !d->x->incomplete
+					? f->err_number
+					: SLICE("_OTHER"); /* semconv.md section 7.1 */
 	if (slice_eq(c->error_type, SLICE("content_filter")))
 		c->refusal = true; /* Azure: the prompt was blocked */
 }
@@ -298,7 +340,7 @@ static void request_push(struct provider_stage *p, struct decode *d, const struc
 	else if (!d)
 		return;
 	else if (msg->kind == MSG_BODY)
-		side_feed(&d->request, msg->data);
+		request_body(d, msg);
 	else if (msg->kind == MSG_GAP)
 		side_gap(&d->request);
 	else if (msg->kind == MSG_END)

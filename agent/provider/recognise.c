@@ -97,14 +97,28 @@ const struct route *route_find(const struct route *routes, size_t cnt, struct sl
 	return best;
 }
 
+static bool value_fits(const char *pattern, struct slice value)
+{
+	return !pattern || glob(slice_str(pattern), value);
+}
+
 bool headers_fit(const struct provider *p, const struct message *head)
 {
-	for (const char *const *name = p->headers; name && *name; name++)
+	for (const struct header_sign *sign = p->headers; sign && sign->name; sign++)
 		for (size_t i = 0; i < head->header_cnt; i++)
-			if (strchr(*name, '*') ? glob(slice_str(*name), head->headers[i].name)
-					       : slice_ieq(slice_str(*name), head->headers[i].name))
+			if (glob(slice_str(sign->name), head->headers[i].name) &&
+			    value_fits(sign->value, head->headers[i].value))
 				return true;
 	return false;
+}
+
+const struct route *route_of_client(const struct route *routes, size_t cnt,
+				    const struct message *head)
+{
+	for (size_t i = 0; i < cnt; i++)
+		if (routes[i].api->anywhere && headers_fit(routes[i].provider, head))
+			return &routes[i];
+	return NULL;
 }
 
 bool is_json(const struct message *head)
@@ -116,7 +130,7 @@ bool is_json(const struct message *head)
 	for (size_t i = 0; type && i + json.len <= type->value.len; i++)
 		if (strncasecmp(type->value.ptr + i, json.ptr, json.len) == 0)
 			return true;
-	return !type || type->value.len == 0;
+	return false;
 }
 
 struct slice deployment(struct slice path)

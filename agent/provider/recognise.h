@@ -14,7 +14,11 @@ const char *host_provider(struct slice host);
 const struct route *route_find(const struct route *routes, size_t cnt, struct slice path);
 /* The request has a header that only this provider's clients send. */
 bool headers_fit(const struct provider *p, const struct message *head);
-/* The body may be JSON: its content type says so, or there is none. */
+/* For a path that says nothing: the route of the provider whose client sent the request; NULL if it has no mark of one.
+ * The first row wins. */
+const struct route *route_of_client(const struct route *routes, size_t cnt,
+				    const struct message *head);
+/* The content type says JSON. Many clients and servers say something else, or nothing. */
 bool is_json(const struct message *head);
 /* ".../deployments/{name}/..." of Azure: the name; empty if it is not such a path. */
 struct slice deployment(struct slice path);

@@ -185,17 +185,17 @@ static const struct api apis[] = {
 		.need = SEEN_INPUT | SEEN_MODEL,
 		.request = { MAP("", request) },
 		.plain = { MAP("", answer), MAP("", openai_error) },
-		.stream = { MAP("", events), MAP("response.", answer),
-			    MAP("response.", openai_error), MAP("", openai_error) },
+		.stream = { MAP("", events),
+			    MAP("response.", answer),
+			    { "response.", openai_error, 3 },
+			    OPENAI_EVENT_ERROR },
 		.hook = hook,
 		.event_end = event_end,
 		.finish = finish,
 	},
 };
 
-static const char *const headers[] = { "openai-*", "x-stainless-*", NULL };
-
 const struct provider provider_responses = { .name = "openai",
 					     .apis = apis,
 					     .api_cnt = sizeof(apis) / sizeof(apis[0]),
-					     .headers = headers };
+					     .headers = openai_headers };
