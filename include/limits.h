@@ -3,7 +3,11 @@
  * Every cap in kernspan, kernel and user space, in one list. `kernspan --check-config` prints them
  * with the worst-case memory that follows. A buffer without a cap here is a defect.
  */
-#pragma once
+#ifndef __BPF__
+#include_next <limits.h> /* the compiler's own looks for the C library's by this name, and finds this file first */
+#endif
+#ifndef KS_LIMITS_H
+#define KS_LIMITS_H
 
 /* kernel side */
 #define KS_CHUNK_CAP (16 * 1024)	 /* payload bytes of one record */
@@ -72,3 +76,5 @@
 #define KS_STORE_BYTES (512LL * 1024 * 1024) /* and their bytes in the file */
 #define KS_REQUEST_BYTES (64 * 1024 * 1024) /* one OTLP request before compression */
 #define KS_REPLY_BYTES (4 * 1024 * 1024)    /* the collector's answer */
+
+#endif

@@ -23,13 +23,14 @@ struct side {		/* one half of an exchange */
 struct ex {		   /* an exchange as proto sees it */
 	struct exchange x; /* must be first: what others see */
 	struct conn *conn;
-	struct ex *next; /* the next request of the connection */
+	struct ex *prev, *next; /* requests of the connection, oldest first */
+	uint32_t stream;	/* HTTP/2: its number */
 	struct arena arena;
 	struct side side[2]; /* by message.response */
 	struct sse sse;
 	uint64_t ts_ns; /* of the bytes being decoded */
 	bool is_head, is_connect, expect;
-	bool doubt; /* behind a hole its response may be that of a request that was lost as well: then nothing is said */
+	bool doubt; /* behind a hole its response may be that of a request that was lost too: nothing is said */
 };
 
 /* A new exchange at the end of its connection's queue. Never fails: the least recently used one makes room. */
@@ -42,5 +43,5 @@ void ex_body(struct ex *ex, bool response, struct slice data, uint64_t ts_ns);
 void ex_gap(struct ex *ex, bool response, uint64_t len, uint32_t why, uint64_t ts_ns);
 /* This side is complete. */
 void ex_end(struct ex *ex, bool response, uint64_t ts_ns);
-/* It is over: what is open ends, DONE is given, and it is freed. Must be the first of its connection's queue. */
+/* It is over: what is open ends, DONE is given, and it is freed. */
 void ex_done(struct ex *ex, uint32_t why, uint64_t ts_ns);
