@@ -204,9 +204,9 @@ bool object_has_multi(void)
 
 int probe_attach_tls(struct probe *p, const struct tls_site *site, struct probe_link **ret)
 {
+	struct probe_link *l = p->deadly ? NULL : calloc(1, sizeof(*l));
 	libbpf_print_fn_t was = libbpf_set_print(quiet);
-	struct probe_link *l = calloc(1, sizeof(*l));
-	int moving = 0, err = -ENOMEM;
+	int moving = 0, err = p->deadly ? -ENOTSUP : -ENOMEM;
 
 	if (l && p->multi)
 		moving = attach_together(l, p->skel, site);

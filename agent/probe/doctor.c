@@ -154,6 +154,13 @@ static void ask_preemption(const struct doctor *d)
 	btf__free(btf);
 }
 
+static void ask_return_probes(const struct doctor *d)
+{
+	say(d, "return probes", hazard_return_probes() ? -ENOTSUP : 0,
+	    "this kernel kills sandboxed processes at a return probe, so no TLS is seen: update to Linux 6.14, or to a stable "
+	    "6.12 or 6.13 that lets uretprobe() pass seccomp");
+}
+
 /* One family is enough: the others' rows say why they would not do. */
 static void ask_families(const struct doctor *d)
 {
@@ -182,6 +189,7 @@ void probe_doctor(void (*fn)(void *ctx, const char *name, int err, const char *a
 	ask_ring(&d);
 	ask_tracepoints(&d);
 	ask_uprobes(&d);
+	ask_return_probes(&d);
 	libbpf_set_print(was);
 	ask_families(&d);
 }

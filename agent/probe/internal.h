@@ -25,6 +25,7 @@ struct probe {
 	size_t link_cnt;
 	enum probe_family family; /* FAMILY_SOCKET_CNT: none */
 	bool multi;		  /* TLS programs are those for uprobe_multi links */
+	bool deadly;		  /* return probes kill sandboxed processes: no TLS probes */
 	char *reason[FAMILY_SOCKET_CNT];
 	volatile uint64_t *verdicts;
 	volatile uint64_t *counters;
@@ -44,6 +45,9 @@ struct btf *object_btf(void);
 
 /* Can one link hold many uprobes, and tell their program which one it is at? attach.c */
 bool object_has_multi(void);
+
+/* Does a return probe kill processes that live under a seccomp filter? Forks twice. hazard.c */
+bool hazard_return_probes(void);
 
 /* Rows of families.c. */
 const char *family_name(enum probe_family family);

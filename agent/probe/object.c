@@ -108,6 +108,7 @@ static int open_object(struct probe *p, enum probe_family family, const struct p
 	p->skel->rodata->recvmsg_args = count_recvmsg_args();
 	p->skel->rodata->follow_sockets = family == FAMILY_TRACEPOINT;
 	p->multi = object_has_multi();
+	p->deadly = hazard_return_probes();
 	bpf_object__for_each_program(prog, p->skel->obj) bpf_program__set_autoload(
 		prog, family_wants(family, p->multi, bpf_program__name(prog)));
 	if (cfg->ring_bytes) {
