@@ -91,6 +91,15 @@ static void put_text(struct buf *out, const char *s)
 	buf_printf(out, "\"");
 }
 
+/* Where the probes of one direction stand, and why there. */
+static void put_site(struct buf *out, const char *name, const struct site *site)
+{
+	buf_printf(out, ",\"%s\":{\"at\":\"%s\",\"offset\":%" PRIu64 ",\"code\":\"%02x %02x\",\"why\":", name,
+		   site->internal ? "internal" : "symbols", site->internal, site->first[0], site->first[1]);
+	put_text(out, site->why ? site->why : "");
+	buf_printf(out, "}");
+}
+
 static void put_attached(const struct warden *w, struct buf *out)
 {
 	size_t cnt = w->watch ? watch_lib_cnt(w->watch) : 0;
@@ -107,6 +116,8 @@ static void put_attached(const struct warden *w, struct buf *out)
 			put_text(out, strerror(-lib.err));
 		else
 			buf_printf(out, "null");
+		put_site(out, "read", &lib.read);
+		put_site(out, "write", &lib.write);
 		buf_printf(out, "}");
 	}
 	buf_printf(out, "]");
