@@ -109,13 +109,29 @@ class Agent:
         try:
             status = self.process.wait(seconds)
         except subprocess.TimeoutExpired as late:
+            where = family_state(self.pid)
             self.process.kill()
             self.process.wait()
-            raise AssertionError(f"kernspan did not end within {seconds} s of {with_signal!r}") from late
+            raise AssertionError(f"kernspan did not end within {seconds} s of {with_signal!r}: {where}\n"
+                                 f"{self.stderr[-2000:]}") from late
         for thread in self.threads:
             thread.join(5)
         self.dir.cleanup()
         return status
+
+
+def family_state(pid):
+    """What each thread of the process and of its children does, for the report of a hang."""
+    out = []
+    children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+    for one in [str(pid), *children]:
+        for task in sorted(pathlib.Path(f"/proc/{one}/task").glob("*")):
+            try:
+                out.append(f"{one}/{task.name} {(task / 'comm').read_text().strip()} "
+                           f"{(task / 'syscall').read_text().split()[0]} {(task / 'wchan').read_text()}")
+            except OSError:
+                pass
+    return "; ".join(out)
 
 
 def names(spans):
