@@ -66,6 +66,7 @@ void ex_head(struct ex *ex, bool response, const struct head *head, uint64_t ts_
 
 	side->head = true;
 	side->events = response && head->events;
+	side->lines = response && head->lines;
 	if (head->clipped)
 		ex->x.incomplete |= INCOMPLETE_LIMIT;
 	emit(ex, &(struct message){ .kind = MSG_HEAD,
@@ -101,6 +102,8 @@ static void decoded(struct ex *ex, bool response, struct slice data)
 {
 	if (ex->side[response].events)
 		sse_push(&ex->sse, data, event_out, ex);
+	else if (ex->side[response].lines)
+		ndjson_push(&ex->ndjson, data, event_out, ex);
 	else
 		emit(ex, &(struct message){ .kind = MSG_BODY,
 					    .response = response,
@@ -156,6 +159,8 @@ void ex_gap(struct ex *ex, bool response, uint64_t len, uint32_t why, uint64_t t
 	}
 	if (side->events)
 		sse_gap(&ex->sse);
+	if (side->lines)
+		ndjson_gap(&ex->ndjson);
 	emit(ex, &(struct message){
 			 .kind = MSG_GAP, .response = response, .ts_ns = ts_ns, .gap_len = len });
 }
@@ -164,9 +169,12 @@ void ex_end(struct ex *ex, bool response, uint64_t ts_ns)
 {
 	struct side *side = &ex->side[response];
 
-	if (side->events && !side->dead && !ex->x.ignore) {
+	if (!side->dead && !ex->x.ignore) {
 		ex->ts_ns = ts_ns;
-		sse_end(&ex->sse, event_out, ex);
+		if (side->events)
+			sse_end(&ex->sse, event_out, ex);
+		else if (side->lines)
+			ndjson_end(&ex->ndjson, event_out, ex);
 	}
 	inflate_drop(side);
 	side->end = true;
@@ -189,7 +197,9 @@ static void judge(struct conn *c, const struct exchange *x)
 }
 
 /* When something was not seen, or the exchange was given up, the moment that was noticed says nothing of its end. */
-#define NOT_SEEN (INCOMPLETE_LOST | INCOMPLETE_SKIPPED | INCOMPLETE_CLIPPED | INCOMPLETE_FAULT | INCOMPLETE_MIDSTREAM)
+#define NOT_SEEN                                                                        \
+	(INCOMPLETE_LOST | INCOMPLETE_SKIPPED | INCOMPLETE_CLIPPED | INCOMPLETE_FAULT | \
+	 INCOMPLETE_MIDSTREAM)
 static uint64_t last_seen(const struct exchange *x)
 {
 	uint64_t last = x->req_start_ns;

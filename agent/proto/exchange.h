@@ -8,7 +8,7 @@
 #include "proto/inflate.h"
 #include "proto/message.h"
 #include "proto/proto.h"
-#include "proto/sse.h"
+#include "proto/ndjson.h"
 
 struct conn;
 struct head;
@@ -16,7 +16,8 @@ struct head;
 struct side {		/* one half of an exchange */
 	bool head, end; /* what was given of it */
 	bool dead;	/* the body cannot be decoded any more */
-	bool events;	/* decoded body goes through sse */
+	bool events;	/* decoded body goes through sse, ... */
+	bool lines;	/* ... or ndjson */
 	struct inflate *inflate;
 };
 
@@ -28,6 +29,7 @@ struct ex {		   /* an exchange as proto sees it */
 	struct arena arena;
 	struct side side[2]; /* by message.response */
 	struct sse sse;
+	struct ndjson ndjson;
 	uint64_t ts_ns; /* of the bytes being decoded */
 	bool is_head, is_connect, expect;
 	bool doubt; /* behind a hole its response may be that of a request that was lost too: nothing is said */

@@ -185,6 +185,19 @@ static bool media_type_is(struct slice value, struct slice type)
 	return slice_ieq(slice_trim(value), type);
 }
 
+static void content_type(struct head *h, struct slice value)
+{
+	static const struct slice lines[] = { SLICE("application/x-ndjson"),
+					      SLICE("application/ndjson"),
+					      SLICE("application/jsonl"),
+					      SLICE("application/x-jsonlines") };
+
+	h->events = media_type_is(value, SLICE("text/event-stream"));
+	h->lines = false;
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+		h->lines |= media_type_is(value, lines[i]);
+}
+
 static bool known_field(struct head *h, struct slice name, struct slice value)
 {
 	if (slice_ieq(name, SLICE("content-length")))
@@ -194,7 +207,7 @@ static bool known_field(struct head *h, struct slice name, struct slice value)
 	else if (slice_ieq(name, SLICE("content-encoding")))
 		h->codings = h->codings.len ? SLICE("unknown") : value;
 	else if (slice_ieq(name, SLICE("content-type")))
-		h->events = media_type_is(value, SLICE("text/event-stream"));
+		content_type(h, value);
 	else if (slice_ieq(name, SLICE("host")) && !h->authority.len)
 		h->authority = value;
 	else if (slice_ieq(name, SLICE("expect")))

@@ -27,6 +27,7 @@ struct head {
 	uint64_t len;	      /* Content-Length */
 	bool expect;	      /* 100-continue */
 	bool events;	      /* text/event-stream */
+	bool lines;	      /* a JSON document a line */
 	struct slice codings; /* Content-Encoding */
 };
 

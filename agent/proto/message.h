@@ -20,7 +20,7 @@
 enum msg_kind {
 	MSG_HEAD,  /* method/target/authority or status; headers */
 	MSG_BODY,  /* data: the next body bytes, transfer and content coding undone */
-	MSG_EVENT, /* one server-sent event, or a part of it: event name, data; FIRST and LAST tell the parts */
+	MSG_EVENT, /* one server-sent event or line of JSON, or a part of it: name, data; FIRST and LAST tell the parts */
 	MSG_GAP,   /* body bytes are missing here */
 	MSG_END,   /* this side is complete, or will not be (x->incomplete says) */
 	MSG_DONE,  /* the exchange is over and is freed after this callback */
@@ -37,20 +37,20 @@ struct exchange {
 	uint64_t seq; /* of its stream, from 0: (conn->id, seq) names the exchange for ever */
 	const struct conn_info *conn;
 	struct arena *arena;
-	void *user;		    /* state of the next stage; it frees what is not in the arena at DONE */
+	void *user; /* state of the next stage; it frees what is not in the arena at DONE */
 	/* The next stage's judgement, set in any callback. wanted: an AI call; the kernel is told to keep the stream.
 	 * ignore: not an AI call; only DONE still comes, bodies are framed but not decoded. Neither: undecided. */
 	bool wanted, ignore;
-	enum ks_dir req_dir;	    /* KS_OUT: the process is the client; KS_IN: it is the server */
-	bool first_on_conn;	    /* connect and handshake times of conn belong to this exchange */
-	uint32_t incomplete;	    /* set of enum incomplete, grows until DONE */
-	uint64_t req_start_ns;	    /* first request byte */
-	uint64_t req_end_ns;	    /* last request byte, 0 not seen */
-	uint64_t resp_start_ns;	    /* first byte of the response head, 0 none */
-	uint64_t resp_end_ns;	    /* last response byte, 0 none */
-	uint64_t req_body_len;	    /* body bytes after transfer coding, before content decoding */
+	enum ks_dir req_dir;	/* KS_OUT: the process is the client; KS_IN: it is the server */
+	bool first_on_conn;	/* connect and handshake times of conn belong to this exchange */
+	uint32_t incomplete;	/* set of enum incomplete, grows until DONE */
+	uint64_t req_start_ns;	/* first request byte */
+	uint64_t req_end_ns;	/* last request byte, 0 not seen */
+	uint64_t resp_start_ns; /* first byte of the response head, 0 none */
+	uint64_t resp_end_ns;	/* last response byte, 0 none */
+	uint64_t req_body_len;	/* body bytes after transfer coding, before content decoding */
 	uint64_t resp_body_len;
-	uint64_t gap_len;	    /* bytes of this exchange that are missing */
+	uint64_t gap_len; /* bytes of this exchange that are missing */
 };
 
 struct message {
@@ -72,8 +72,9 @@ struct message {
 
 	/* BODY, EVENT */
 	struct slice data;
-	struct slice event; /* EVENT: its name, the same in every part; empty if none came before the data */
-	uint64_t gap_len;   /* GAP */
+	struct slice
+		event; /* EVENT: its name, the same in every part; empty if none came before the data */
+	uint64_t gap_len; /* GAP */
 };
 
 struct message_sink {
