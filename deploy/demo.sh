@@ -67,22 +67,26 @@ await 10 nginx answers -f --cacert "$SSL_CERT_FILE" "https://localhost:$tls/heal
 say "llama.cpp answers at http://127.0.0.1:$plain and, behind nginx, at https://localhost:$tls"
 say 'kernspan watches; the calls of curl and of the OpenAI SDK appear below. Ctrl-C ends it.'
 rm -rf "$dir/store"
+: >"$dir/agent.log"
 "$KERNSPAN" run -o table --store "$dir/store" --control "$dir/control.sock" 2> >(tee "$dir/agent.log" >&2) </dev/null &
 agent=$!
 children=("$agent" "${children[@]}")
 ready() { kill -0 "$agent" 2>/dev/null || die 'kernspan ended; `kernspan doctor` says what is missing'; grep -qx 'kernspan: ready' "$dir/agent.log"; }
 await 60 'kernspan: ready' ready
 
-ask() { # ask URL STREAM
+ask() { # ask URL MEMBERS
 	curl -sN --max-time 20 -o /dev/null --cacert "$SSL_CERT_FILE" "$1/v1/chat/completions" -H 'content-type: application/json' \
-		-d "{\"model\":\"tiny-random\",\"max_tokens\":48,\"stream\":$2,\"messages\":[{\"role\":\"user\",\"content\":\"Tell me more.\"}]}"
+		-d '{"model":"tiny-random","max_tokens":48,'"$2"'"messages":[{"role":"user","content":"Tell me more."}]}'
 }
 curls() {
 	local url stream
 	trap 'exit 0' TERM
 	while :; do
 		for url in "https://localhost:$tls" "http://127.0.0.1:$plain"; do
-			for stream in true false; do ask "$url" "$stream" || true; sleep 1; done
+			for stream in '"stream":true,"stream_options":{"include_usage":true},' ''; do
+				ask "$url" "$stream" || true
+				sleep 1
+			done
 		done
 	done
 }
