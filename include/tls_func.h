@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only OR BSD-2-Clause */
-/* The functions of a TLS library that are probed, for both sides: with a uprobe_multi link the number is the attach cookie,
- * which tells one program where it stands. */
+/* The functions of a TLS library that are probed, for both sides: with a uprobe_multi link the number is the
+ * attach cookie, which tells one program where it stands. */
 #pragma once
 
 enum tls_func {

@@ -251,7 +251,8 @@ static int start_loop(struct agent *a)
 static void hurry(void)
 {
 	if (setpriority(PRIO_PROCESS, 0, LOOP_NICE) < 0)
-		log_warn("agent", "cannot raise the priority of the loop (CAP_SYS_NICE): %s; a busy machine may lose events",
+		log_warn("agent",
+			 "cannot raise the priority of the loop (CAP_SYS_NICE): %s; a busy machine may lose events",
 			 strerror(errno));
 }
 

@@ -157,8 +157,8 @@ static void ask_preemption(const struct doctor *d)
 static void ask_return_probes(const struct doctor *d)
 {
 	say(d, "return probes", hazard_return_probes() ? -ENOTSUP : 0,
-	    "this kernel kills sandboxed processes at a return probe, so no TLS is seen: update to Linux 6.14, or to a stable "
-	    "6.12 or 6.13 that lets uretprobe() pass seccomp");
+	    "this kernel kills sandboxed processes at a return probe, so no TLS is seen: update to Linux 6.14, or to a "
+	    "stable 6.12 or 6.13 that lets uretprobe() pass seccomp");
 }
 
 /* One family is enough: the others' rows say why they would not do. */

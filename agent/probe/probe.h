@@ -49,7 +49,8 @@ int probe_file_seen(struct probe *p, const struct ks_ev_proc *mmap_event);
 
 /* Where to attach in one TLS library. */
 struct tls_site {
-	const char *path; /* opens the file from this process: /proc/PID/root/..., /proc/PID/map_files/..., /proc/self/fd/N */
+	/* opens the file from this process: /proc/PID/root/..., /proc/PID/map_files/..., /proc/self/fd/N */
+	const char *path;
 	uint64_t offset[TLS_FUNC_CNT]; /* in the file, not addresses; 0 = absent */
 };
 struct probe_link; /* all attachments of one library file */

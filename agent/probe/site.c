@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The choice of site.h, made by evidence in the code alone: the _ex function (OpenSSL: ssl/ssl_lib.c, SSL_read_ex()) calls the
- * internal one before it has touched an argument register, so the internal one has its arguments; the plain function calls the
- * same one; and that begins with a push. Anything else stays with the symbols. Privileged process; all state on the stack.
+ * The choice of site.h, made by evidence in the code alone: the _ex function (OpenSSL: ssl/ssl_lib.c, SSL_read_ex())
+ * calls the internal one before it has touched an argument register, so the internal one has its arguments; the
+ * plain function calls the same one; and that begins with a push. Anything else stays with the symbols. Privileged
+ * process; all state on the stack.
  */
 #include "probe/site.h"
 
@@ -49,8 +50,9 @@ static bool keeps_args(const struct insn *i, const uint8_t *code)
 	       (i->len == sizeof(mov_rsp_rbp) && memcmp(code, mov_rsp_rbp, sizeof(mov_rsp_rbp)) == 0);
 }
 
-/* The file offset of the function that is called first, or jumped to in place of a call, before any other jump; 0: none, or with
- * `untouched` an argument may have been changed before. Offsets and addresses differ by a constant within a segment. */
+/* The file offset of the function that is called first, or jumped to in place of a call, before any other jump; 0:
+ * none, or with `untouched` an argument may have been changed before. Offsets and addresses differ by a constant
+ * within a segment. */
 static uint64_t first_call(const struct elfsym_hit *hit, const struct code *c, bool untouched)
 {
 	struct insn insn;
@@ -66,7 +68,8 @@ static uint64_t first_call(const struct elfsym_hit *hit, const struct code *c, b
 	return 0;
 }
 
-static const char *choose(int fd, const struct elfsym_hit *hits, const struct trio *t, uint64_t *offset, struct site *ret)
+static const char *choose(int fd, const struct elfsym_hit *hits, const struct trio *t, uint64_t *offset,
+			  struct site *ret)
 {
 	enum tls_func lead = hits[t->ex2].offset ? t->ex2 : t->ex;
 	struct code plain, ex, inner;
@@ -90,7 +93,8 @@ static const char *choose(int fd, const struct elfsym_hit *hits, const struct tr
 	memcpy(ret->first, inner.bytes, 2);
 	offset[t->plain] = 0;
 	offset[lead] = to;
-	if (lead != t->ex && hits[t->ex].offset) { /* OpenSSL 3.3: SSL_write_ex() calls SSL_write_ex2(), or has it inlined */
+	/* OpenSSL 3.3: SSL_write_ex() calls SSL_write_ex2(), or has it inlined */
+	if (lead != t->ex && hits[t->ex].offset) {
 		code_read(fd, hits[t->ex].offset, hits[t->ex].size, &ex);
 		uint64_t ex_to = first_call(&hits[t->ex], &ex, false);
 		if (ex_to == to || ex_to == hits[t->ex2].offset)
@@ -99,8 +103,8 @@ static const char *choose(int fd, const struct elfsym_hit *hits, const struct tr
 	return "an internal function begins with push";
 }
 
-void site_choose(int fd, const struct elfsym_hit hits[TLS_FUNC_CNT], uint64_t offset[TLS_FUNC_CNT], struct site *ret_read,
-		 struct site *ret_write)
+void site_choose(int fd, const struct elfsym_hit hits[TLS_FUNC_CNT], uint64_t offset[TLS_FUNC_CNT],
+		 struct site *ret_read, struct site *ret_write)
 {
 	static const struct trio reads = { TLS_SSL_READ, TLS_SSL_READ_EX, TLS_SSL_READ_EX };
 	static const struct trio writes = { TLS_SSL_WRITE, TLS_SSL_WRITE_EX, TLS_SSL_WRITE_EX2 };
@@ -112,8 +116,8 @@ void site_choose(int fd, const struct elfsym_hit hits[TLS_FUNC_CNT], uint64_t of
 
 #else
 
-void site_choose(int fd, const struct elfsym_hit hits[TLS_FUNC_CNT], uint64_t offset[TLS_FUNC_CNT], struct site *ret_read,
-		 struct site *ret_write)
+void site_choose(int fd, const struct elfsym_hit hits[TLS_FUNC_CNT], uint64_t offset[TLS_FUNC_CNT],
+		 struct site *ret_read, struct site *ret_write)
 {
 	(void)fd;
 	(void)hits;
