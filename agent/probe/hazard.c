@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Is a return probe deadly for sandboxed processes on this kernel? Since 6.11 a return probe on x86-64 comes back to
- * the kernel by a system call of its own, and until seccomp lets that one pass unfiltered (6.14, and stable updates
- * of 6.12 and 6.13) the filter of a sandbox kills the process for it (docs/decisions/002-probe-sites.md). Asked by
- * doing it, in children that may die.
+ * Is a return probe deadly for sandboxed processes on this kernel? Since 6.11 a return probe on
+ * x86-64 comes back to the kernel by a system call of its own, and until seccomp lets that one pass
+ * unfiltered (6.14, and stable updates of 6.12 and 6.13) the filter of a sandbox kills the process
+ * for it (docs/decisions/002-probe-sites.md). Asked by doing it, in children that may die.
  */
 #include <errno.h>
 #include <linux/filter.h>
@@ -21,8 +21,10 @@
 #define NR_URETPROBE	 335 /* arch/x86/entry/syscalls/syscall_64.tbl */
 #define SET_NO_NEW_PRIVS 38  /* linux/prctl.h, PR_SET_NO_NEW_PRIVS */
 
-/* The child's answer, as its exit code. A call from elsewhere than the return trampoline ends in SIGILL
- * (arch/x86/kernel/uprobes.c, sys_uretprobe()): then it got past the filter. */
+/*
+ * The child's answer, as its exit code. A call from elsewhere than the return trampoline ends in
+ * SIGILL (arch/x86/kernel/uprobes.c, sys_uretprobe()): then it got past the filter.
+ */
 enum { SAID_NOTHING, SAID_PASSED, SAID_FILTERED, SAID_ABSENT };
 
 static int child_filter(void)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Instruction lengths by table, see insn.h. What compilers do not put at the start of a function (VEX, EVEX, far
- * calls, I/O) is unknown. Pure. */
+/*
+ * Instruction lengths by table, see insn.h. What compilers do not put at the start of a function
+ * (VEX, EVEX, far calls, I/O) is unknown. Pure.
+ */
 #include "probe/insn.h"
 
 #include <string.h>
@@ -73,7 +75,9 @@ static void prefixes(struct cursor *c)
 		c->rex = *c->at++;
 }
 
-/* Bytes of ModRM, SIB and displacement at c->at; 0: they end beyond. SDM volume 2, section 2.1.5. */
+/*
+ * Bytes of ModRM, SIB and displacement at c->at; 0: they end beyond. SDM volume 2, section 2.1.5.
+ */
 static size_t modrm_len(const struct cursor *c)
 {
 	size_t have = (size_t)(c->end - c->at), n = 1;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Lengths of x86-64 instructions, and the few kinds that matter to where a probe stands. Pure; any thread; reads
- * only the bytes it is given. Maps: Intel SDM volume 2, appendix A (one-byte, 0F, 0F 38 and 0F 3A opcode maps).
+ * Lengths of x86-64 instructions, and the few kinds that matter to where a probe stands. Pure; any
+ * thread; reads only the bytes it is given. Maps: Intel SDM volume 2, appendix A (one-byte, 0F, 0F
+ * 38 and 0F 3A opcode maps).
  */
 #pragma once
 
@@ -27,11 +28,16 @@ struct insn {
 	uint8_t len;
 	enum insn_kind kind;
 	int32_t rel; /* CALL, JMP, JCC: target minus the end of the instruction */
-	/* A breakpoint on it is emulated by every kernel since 5.0, not executed out of line and single-stepped
-	 * (13 times the cost: bench.md section 1). Linux: arch/x86/kernel/uprobes.c, branch_setup_xol_ops() and
-	 * push_setup_xol_ops(). */
+	/*
+	 * A breakpoint on it is emulated by every kernel since 5.0, not executed out of line and
+	 * single-stepped (13 times the cost: bench.md section 1). Linux: arch/x86/kernel/uprobes.c,
+	 * branch_setup_xol_ops() and push_setup_xol_ops().
+	 */
 	bool emulated;
 };
 
-/* Decode the instruction at code[0], of len bytes at hand. False: unknown, or it does not end within len. */
+/*
+ * Decode the instruction at code[0], of len bytes at hand. False: unknown, or it does not end
+ * within len.
+ */
 bool insn_decode(const uint8_t *code, size_t len, struct insn *ret_insn);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The choice of site.h, made by evidence in the code alone: the _ex function (OpenSSL: ssl/ssl_lib.c, SSL_read_ex())
- * calls the internal one before it has touched an argument register, so the internal one has its arguments; the
- * plain function calls the same one; and that begins with a push. Anything else stays with the symbols. Privileged
- * process; all state on the stack.
+ * The choice of site.h, made by evidence in the code alone: the _ex function (OpenSSL:
+ * ssl/ssl_lib.c, SSL_read_ex()) calls the internal one before it has touched an argument register,
+ * so the internal one has its arguments; the plain function calls the same one; and that begins
+ * with a push. Anything else stays with the symbols. Privileged process; all state on the stack.
  */
 #include "probe/site.h"
 
@@ -50,9 +50,11 @@ static bool keeps_args(const struct insn *i, const uint8_t *code)
 	       (i->len == sizeof(mov_rsp_rbp) && memcmp(code, mov_rsp_rbp, sizeof(mov_rsp_rbp)) == 0);
 }
 
-/* The file offset of the function that is called first, or jumped to in place of a call, before any other jump; 0:
- * none, or with `untouched` an argument may have been changed before. Offsets and addresses differ by a constant
- * within a segment. */
+/*
+ * The file offset of the function that is called first, or jumped to in place of a call, before any
+ * other jump; 0: none, or with `untouched` an argument may have been changed before. Offsets and
+ * addresses differ by a constant within a segment.
+ */
 static uint64_t first_call(const struct elfsym_hit *hit, const struct code *c, bool untouched)
 {
 	struct insn insn;
