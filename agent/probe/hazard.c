@@ -3,7 +3,7 @@
  * Is a return probe deadly for sandboxed processes on this kernel? Since 6.11 a return probe on
  * x86-64 comes back to the kernel by a system call of its own, and until seccomp lets that one pass
  * unfiltered (6.14, and stable updates of 6.12 and 6.13) the filter of a sandbox kills the process
- * for it (docs/decisions/002-probe-sites.md). Asked by doing it, in children that may die.
+ * for it (docs/decisions/005-probe-sites.md). Asked by doing it, in children that may die.
  */
 #include <errno.h>
 #include <linux/filter.h>
