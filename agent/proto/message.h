@@ -18,12 +18,12 @@
 #include "base/slice.h"
 
 enum msg_kind {
-	MSG_HEAD,  /* method/target/authority or status; headers */
-	MSG_BODY,  /* data: the next body bytes, transfer and content coding undone */
-	MSG_EVENT, /* one server-sent event or line of JSON, or a part of it: name, data; FIRST and LAST tell the parts */
-	MSG_GAP,   /* body bytes are missing here */
-	MSG_END,   /* this side is complete, or will not be (x->incomplete says) */
-	MSG_DONE,  /* the exchange is over and is freed after this callback */
+	MSG_HEAD, /* method/target/authority or status; headers */
+	MSG_BODY, /* data: the next body bytes, transfer and content coding undone */
+	MSG_EVENT, /* a server-sent event or line of JSON, or a part of one (FIRST, LAST): name, data */
+	MSG_GAP,  /* body bytes are missing here */
+	MSG_END,  /* this side is complete, or will not be (x->incomplete says) */
+	MSG_DONE, /* the exchange is over and is freed after this callback */
 };
 
 enum msg_flag { MSG_FIRST = 1, MSG_LAST = 2 };

@@ -15,12 +15,18 @@
 
 #define CALL_UNSET INT64_MIN /* for int64_t fields; double fields use NAN */
 
-enum call_op { CALL_CHAT, CALL_TEXT_COMPLETION, CALL_EMBEDDINGS, CALL_OP_CNT };
+enum call_op {
+	CALL_CHAT,
+	CALL_TEXT_COMPLETION,
+	CALL_EMBEDDINGS,
+	CALL_GENERATE_CONTENT,
+	CALL_OP_CNT
+};
 
-enum call_usage { /* where token counts came from: kernspan.usage.source */
-	CALL_USAGE_NONE,    /* the response carried none (a stream without include_usage, an error, a cut) */
-	CALL_USAGE_BODY,    /* the response body */
-	CALL_USAGE_PARTIAL, /* some counts were seen before the stream ended early */
+enum call_usage {		   /* where token counts came from: kernspan.usage.source */
+		  CALL_USAGE_NONE, /* the response carried none (a stream without include_usage, an error, a cut) */
+		  CALL_USAGE_BODY,    /* the response body */
+		  CALL_USAGE_PARTIAL, /* some counts were seen before the stream ended early */
 };
 
 struct call_tool {
@@ -40,7 +46,7 @@ struct ai_call {
 	double temperature, top_p, frequency_penalty, presence_penalty;
 	struct slice stops[KS_STOPS];
 	size_t stop_cnt;
-	struct slice output_type;	/* gen_ai.output.type: text, json, ... */
+	struct slice output_type; /* gen_ai.output.type: text, json, ... */
 	struct slice reasoning_level;
 	struct slice encoding_format;
 	struct slice previous_response_id;
@@ -54,7 +60,7 @@ struct ai_call {
 	struct slice response_model;
 	struct slice finish[KS_CHOICES]; /* by choice index; empty slice = none */
 	size_t finish_cnt;
-	struct slice response_status;	 /* Responses API: completed, incomplete, failed, ... */
+	struct slice response_status; /* Responses API: completed, incomplete, failed, ... */
 	struct slice system_fingerprint;
 	struct slice service_tier;
 	struct call_tool tool[KS_TOOL_CALLS];
@@ -71,8 +77,9 @@ struct ai_call {
 	int64_t cache_creation_5m_tokens, cache_creation_1h_tokens;
 
 	/* error */
-	struct slice error_type;    /* code or type of the error body or error event; empty if none */
-	struct slice error_message; /* never exported with content off; kept for status only if safe */
+	struct slice error_type; /* code or type of the error body or error event; empty if none */
+	struct slice
+		error_message; /* never exported with content off; kept for status only if safe */
 
 	/* HTTP */
 	struct slice method, path; /* path without query */
@@ -80,22 +87,22 @@ struct ai_call {
 	int host_port;		   /* port named in the authority, 0 none */
 	int status;		   /* 0: no response head seen */
 	bool tls;
-	uint8_t http_version;	   /* 10, 11, 20 */
+	uint8_t http_version; /* 10, 11, 20 */
 	struct slice user_agent;
 	struct slice traceparent, tracestate;
-	struct slice request_id;   /* x-request-id, request-id, ... */
-	int64_t processing_ms;	   /* openai-processing-ms */
-	int64_t retry_count;	   /* x-stainless-retry-count */
+	struct slice request_id; /* x-request-id, request-id, ... */
+	int64_t processing_ms;	 /* openai-processing-ms */
+	int64_t retry_count;	 /* x-stainless-retry-count */
 	double retry_after_s;
-	int64_t limit_requests, limit_tokens;	     /* rate-limit headers */
+	int64_t limit_requests, limit_tokens; /* rate-limit headers */
 	int64_t remaining_requests, remaining_tokens;
 
 	/* stream timing, absolute; 0 = none */
 	uint64_t first_chunk_ns;   /* first event or body byte of a streamed answer */
 	uint64_t first_content_ns; /* first event that carried output text, tool arguments, ... */
 	uint64_t last_chunk_ns;
-	int64_t chunks;		   /* output chunks: events that carried output */
-	bool stream_done;	   /* the end marker was seen: [DONE], message_stop, response.completed */
+	int64_t chunks;	  /* output chunks: events that carried output */
+	bool stream_done; /* the end marker was seen: [DONE], message_stop, response.completed */
 
 	/* from the exchange */
 	uint64_t conn_id, seq;

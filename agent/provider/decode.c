@@ -39,6 +39,10 @@ void facts_init(struct facts *f)
 		&f->start_output,
 		&f->plain_input,
 		&f->citations,
+		&f->plain_output,
+		&f->tool_input,
+		&f->other_input,
+		&f->other_output,
 		&f->dims,
 	};
 
@@ -93,6 +97,29 @@ void decode_content(struct decode *d)
 	d->f.ev.content_ns = d->now_ns;
 }
 
+/* Finish reasons that say the provider held the answer back (wire.md section 18). */
+static bool is_refusal(struct slice reason)
+{
+	static const char *const words[] = {
+		"content_filter",
+		"refusal", /* OpenAI and kin, Anthropic */
+		"SAFETY",
+		"RECITATION",
+		"BLOCKLIST",
+		"PROHIBITED_CONTENT",
+		"SPII",
+		"LANGUAGE",
+		"IMAGE_SAFETY",
+		"IMAGE_RECITATION",
+		"IMAGE_PROHIBITED_CONTENT",
+	};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (slice_eq(reason, slice_str(words[i])))
+			return true;
+	return false;
+}
+
 void decode_finish(struct decode *d, int64_t choice, struct slice reason)
 {
 	struct ai_call *c = &d->f.call;
@@ -106,8 +133,7 @@ void decode_finish(struct decode *d, int64_t choice, struct slice reason)
 	keep_into(d, &c->finish[choice], reason);
 	if (c->finish_cnt <= (size_t)choice)
 		c->finish_cnt = (size_t)choice + 1;
-	if (slice_eq(reason, SLICE("content_filter")) || slice_eq(reason, SLICE("refusal")))
-		c->refusal = true;
+	c->refusal |= is_refusal(reason);
 }
 
 void decode_tool(struct decode *d, uint32_t key, struct slice id, struct slice name)
@@ -194,8 +220,10 @@ static void set_field(struct decode *d, const struct field *f, const struct json
 			decode_usage(d, to, text);
 		break;
 	case FIELD_STREAM:
-		if (v->type == JSON_BOOL)
-			d->f.call.stream = text.ptr[0] == 't';
+		if (v->type != JSON_BOOL)
+			break;
+		d->f.call.stream = text.ptr[0] == 't';
+		d->f.stream_said = true;
 		break;
 	case FIELD_ITEMS:
 		*(int64_t *)to = (int64_t)v->index[0] + 1;

@@ -97,6 +97,14 @@ void side_bad(struct side *s);
 /* One event, or a part of it (enum msg_flag). One that is cut off counts for nothing, if it is small. */
 void event_feed(struct decode *d, struct slice data, uint8_t flags);
 void event_gap(struct decode *d);
+/* In a plain answer that is an array of events: the next one begins; the last is over. */
+void event_next(struct decode *d);
+void event_done(struct decode *d);
+/* The choice and its tool call at these places of the event; NULL: too many. */
+struct event_choice *event_choice(struct decode *d, uint32_t at);
+struct event_tool *event_tool(struct decode *d, uint32_t choice, uint32_t at);
+/* The index that a choice names, else its place. */
+int64_t event_choice_index(const struct event_facts *ev, size_t at);
 
 /* A copy of text that lives as long as the call; the same copy for the same text if it was used lately. Empty when it
  * is longer than KS_VALUE_CAP or the arena is full. */

@@ -5,10 +5,11 @@
  */
 #include "provider/decode.h"
 
-static void event_whole(struct decode *d)
+void event_done(struct decode *d)
 {
 	struct ai_call *c = &d->f.call;
 
+	d->f.event_cnt++;
 	if (d->route->api->event_end)
 		d->route->api->event_end(d);
 	if (!d->f.ev.content)
@@ -17,6 +18,14 @@ static void event_whole(struct decode *d)
 	c->last_chunk_ns = d->f.ev.content_ns;
 	if (!c->first_content_ns && !d->no_first_content)
 		c->first_content_ns = d->f.ev.content_ns;
+}
+
+void event_next(struct decode *d)
+{
+	if (d->f.ev.begun)
+		event_done(d);
+	event_init(&d->f.ev);
+	d->f.ev.begun = true;
 }
 
 /* "[DONE]" ends a stream of the OpenAI family; what else is no JSON some servers send to keep a stream alive. */
@@ -46,7 +55,7 @@ static void scan_end(struct decode *d)
 
 	if (json_scan_end(&s->scan) != JSON_DONE)
 		side_bad(s);
-	event_whole(d);
+	event_done(d);
 }
 
 /* An event in one piece. */
@@ -60,7 +69,7 @@ static void whole(struct decode *d, struct slice data)
 		return;
 	d->f.ev.content = false;
 	if (json_repeat_match(repeat, data, side_value, s)) {
-		event_whole(d);
+		event_done(d);
 		return;
 	}
 	scan_begin(d);
@@ -134,4 +143,43 @@ void event_gap(struct decode *d)
 	d->event = EVENT_SKIP;
 	if (d->hold)
 		json_repeat_learn(&d->hold->repeat, d->response.set->paths, SLICE_NONE);
+}
+
+struct event_choice *event_choice(struct decode *d, uint32_t at)
+{
+	struct event_facts *ev = &d->f.ev;
+
+	ev->choices = true;
+	if (at >= PENDING_CHOICES) {
+		d->x->incomplete |= INCOMPLETE_LIMIT;
+		return NULL;
+	}
+	while (ev->choice_cnt <= at)
+		ev->choice[ev->choice_cnt++] = (struct event_choice){ .index = CALL_UNSET };
+	return &ev->choice[at];
+}
+
+struct event_tool *event_tool(struct decode *d, uint32_t choice, uint32_t at)
+{
+	struct event_facts *ev = &d->f.ev;
+	struct event_tool *t = ev->tool;
+
+	for (; t < ev->tool + ev->tool_cnt; t++)
+		if (t->choice == choice && t->at == at)
+			return t;
+	if (ev->tool_cnt == PENDING_TOOLS || choice > UINT16_MAX || at > UINT16_MAX) {
+		d->x->incomplete |= INCOMPLETE_LIMIT;
+		return NULL;
+	}
+	ev->tool_cnt++;
+	*t = (struct event_tool){ .choice = (uint16_t)choice,
+				  .at = (uint16_t)at,
+				  .index = CALL_UNSET };
+	return t;
+}
+
+int64_t event_choice_index(const struct event_facts *ev, size_t at)
+{
+	return at < ev->choice_cnt && ev->choice[at].index != CALL_UNSET ? ev->choice[at].index
+									 : (int64_t)at;
 }

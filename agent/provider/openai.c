@@ -33,39 +33,6 @@ void openai_output_type(struct decode *d, struct slice format)
 	keep_into(d, &d->f.call.output_type, json ? SLICE("json") : format);
 }
 
-static struct event_choice *choice_at(struct decode *d, uint32_t at)
-{
-	struct event_facts *ev = &d->f.ev;
-
-	ev->choices = true;
-	if (at >= PENDING_CHOICES) {
-		d->x->incomplete |= INCOMPLETE_LIMIT;
-		return NULL;
-	}
-	while (ev->choice_cnt <= at)
-		ev->choice[ev->choice_cnt++] = (struct event_choice){ .index = CALL_UNSET };
-	return &ev->choice[at];
-}
-
-static struct event_tool *tool_at(struct decode *d, uint32_t choice, uint32_t at)
-{
-	struct event_facts *ev = &d->f.ev;
-	struct event_tool *t = ev->tool;
-
-	for (; t < ev->tool + ev->tool_cnt; t++)
-		if (t->choice == choice && t->at == at)
-			return t;
-	if (ev->tool_cnt == PENDING_TOOLS || choice > UINT16_MAX || at > UINT16_MAX) {
-		d->x->incomplete |= INCOMPLETE_LIMIT;
-		return NULL;
-	}
-	ev->tool_cnt++;
-	*t = (struct event_tool){ .choice = (uint16_t)choice,
-				  .at = (uint16_t)at,
-				  .index = CALL_UNSET };
-	return t;
-}
-
 static uint32_t tool_key(int64_t choice, int64_t tool)
 {
 	return (uint32_t)(choice & 0xffff) << 16 | (uint32_t)(tool & 0xffff);
@@ -73,7 +40,7 @@ static uint32_t tool_key(int64_t choice, int64_t tool)
 
 static void choice_hook(struct decode *d, int arg, const struct json_value *v, struct slice text)
 {
-	struct event_choice *c = choice_at(d, v->index[0]);
+	struct event_choice *c = event_choice(d, v->index[0]);
 
 	if (!c)
 		return;
@@ -85,7 +52,7 @@ static void choice_hook(struct decode *d, int arg, const struct json_value *v, s
 
 static void tool_hook(struct decode *d, int arg, const struct json_value *v, struct slice text)
 {
-	struct event_tool *t = tool_at(d, v->index[0], v->index[1]);
+	struct event_tool *t = event_tool(d, v->index[0], v->index[1]);
 
 	if (!t)
 		return;
@@ -126,27 +93,20 @@ static void hook(struct decode *d, int arg, const struct json_value *v, struct s
 	}
 }
 
-/* The index that a choice names, else its position. */
-static int64_t choice_index(const struct event_facts *ev, size_t at)
-{
-	return at < ev->choice_cnt && ev->choice[at].index != CALL_UNSET ? ev->choice[at].index
-									 : (int64_t)at;
-}
-
 static void event_end(struct decode *d)
 {
 	struct event_facts *ev = &d->f.ev;
 	bool finish = false;
 
 	for (size_t i = 0; i < ev->choice_cnt; i++) {
-		decode_finish(d, choice_index(ev, i), ev->choice[i].finish);
+		decode_finish(d, event_choice_index(ev, i), ev->choice[i].finish);
 		finish |= ev->choice[i].finish.len > 0;
 	}
 	for (size_t i = 0; i < ev->tool_cnt; i++) {
 		const struct event_tool *t = &ev->tool[i];
 		int64_t index = t->index != CALL_UNSET ? t->index : t->at;
 
-		decode_tool(d, tool_key(choice_index(ev, t->choice), index), t->id, t->name);
+		decode_tool(d, tool_key(event_choice_index(ev, t->choice), index), t->id, t->name);
 	}
 	/* vLLM can send a running count with each chunk: it is the last one when no output comes with or after it */
 	if (ev->usage && (!ev->choices || (finish && d->f.call.choice_count <= 1)))

@@ -138,7 +138,7 @@ static struct decode *decode_new(struct exchange *x, const struct route *route)
 static void request_head(struct provider_stage *p, const struct message *msg)
 {
 	struct slice authority = msg->authority, path = target_path(msg->target, &authority);
-	struct slice host, model = deployment(path);
+	struct slice host, model;
 	const struct route *route;
 	const char *known;
 	bool anywhere;
@@ -160,11 +160,14 @@ static void request_head(struct provider_stage *p, const struct message *msg)
 	d->f.call.http_version = msg->version;
 	d->f.call.tls = msg->tls;
 	request_headers(d, msg);
-	d->f.call.model = keep(d, model);
+	model = deployment(path);
 	d->f.call.provider = known ? known : model.len ? "azure.ai.openai" : route->provider->name;
 	d->host_known = known || model.len;
 	d->anywhere = anywhere;
-	d->sure = !anywhere && (d->host_known || headers_fit(route->provider, msg));
+	d->sure = !anywhere && (d->host_known || headers_fit(route->provider, msg) ||
+				(port && port == route->provider->port));
+	d->f.call.model = keep(d, route->api->model ? route->api->model(path) : model);
+	d->f.call.stream = route->api->streams;
 	if (!is_json(msg))
 		side_sniff(&d->request);
 	else if (d->sure)
@@ -185,13 +188,15 @@ static void request_end(struct decode *d, const struct message *msg)
 {
 	const uint32_t unsure = INCOMPLETE_CUT | INCOMPLETE_EVICTED | INCOMPLETE_STOPPED |
 				INCOMPLETE_SYNTAX | INCOMPLETE_BODY;
+	uint32_t need = d->anywhere ? d->route->api->anywhere : d->route->api->need;
 	bool holed = d->request.before || d->x->gap_len;
 
 	side_end(&d->request, !(msg->x->incomplete & unsure));
 	judge(d);
+	need &= SEEN_OF_REQUEST;
 	/* the whole body was read and is of another kind */
-	if (!d->certain && d->request.used && !d->request.bad && !holed &&
-	    !(msg->x->incomplete & unsure))
+	if (!d->certain && (d->f.evidence & need) != need && d->request.used && !d->request.bad &&
+	    !holed && !(msg->x->incomplete & unsure))
 		ignore(msg->x);
 }
 
@@ -205,6 +210,16 @@ static void response_head(struct decode *d, const struct message *msg)
 	if (!is_json(msg)) /* a page of a proxy, say; events come all the same */
 		side_sniff(&d->response);
 	response_headers(d, msg);
+}
+
+static void response_body(struct decode *d, const struct message *msg)
+{
+	struct ai_call *c = &d->f.call;
+
+	/* an array is a stream */
+	if (d->route->api->array && c->status < 400 && !c->first_chunk_ns && !d->no_first)
+		c->first_chunk_ns = msg->ts_ns;
+	side_feed(&d->response, msg->data);
 }
 
 static void response_event(struct decode *d, const struct message *msg)
@@ -274,8 +289,9 @@ static void set_error(struct decode *d)
 		c->error_type = f->err_number.len && !d->x->incomplete
 					? f->err_number
 					: SLICE("_OTHER"); /* semconv.md section 7.1 */
-	if (slice_eq(c->error_type, SLICE("content_filter")))
-		c->refusal = true; /* Azure: the prompt was blocked */
+	if (slice_eq(c->error_type, SLICE("content_filter")) ||
+	    slice_eq(c->error_type, SLICE("content_policy_violation")))
+		c->refusal = true; /* Azure, OpenAI: the prompt was blocked */
 }
 
 /* A client that has seen the end marker, or the last brace, may close at once: nothing it was sent is missing. */
@@ -327,6 +343,8 @@ static void done(struct provider_stage *p, struct decode *d, const struct messag
 	set_usage(d);
 	if (d->route->api->finish)
 		d->route->api->finish(d);
+	if (d->f.no_call)
+		return;
 	set_error(d);
 	set_exchange(c, msg);
 	c->incomplete = incomplete(d);
@@ -352,7 +370,7 @@ static void response_push(struct decode *d, const struct message *msg)
 	if (msg->kind == MSG_HEAD)
 		response_head(d, msg);
 	else if (msg->kind == MSG_BODY)
-		side_feed(&d->response, msg->data);
+		response_body(d, msg);
 	else if (msg->kind == MSG_EVENT)
 		response_event(d, msg);
 	else if (msg->kind == MSG_GAP)

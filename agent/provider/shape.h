@@ -21,6 +21,8 @@ struct event_facts {
 	bool content;	   /* carried output */
 	bool usage;	   /* carried a token count */
 	bool choices;	   /* carried a choice */
+	bool begun;	   /* there is one: an element of an array */
+	bool last;	   /* says that it is the last one */
 	uint64_t content_ns;
 	struct event_choice {
 		int64_t index; /* CALL_UNSET: by position */
@@ -38,10 +40,9 @@ struct event_facts {
 struct facts {
 	struct ai_call call;
 	struct slice err_code, err_type, why_incomplete;
-	struct slice err_number; /* err_code is a number */
-	struct slice flat_type;	 /* an error without an error object: its type */
-	struct slice item_type, item_id,
-		item_name; /* an output item or content block, until the next one begins */
+	struct slice err_number;		    /* err_code is a number */
+	struct slice flat_type;			    /* an error without an error object: its type */
+	struct slice item_type, item_id, item_name; /* an output item, until the next one begins */
 	uint32_t item_index;
 	bool item_open, item_known;
 	bool error;		     /* an error object was seen */
@@ -50,6 +51,11 @@ struct facts {
 	bool start_seen;	     /* Anthropic: message_start */
 	int64_t start_output;
 	int64_t plain_input, citations;
+	int64_t plain_output, tool_input;  /* Gemini: added up at the end */
+	int64_t other_input, other_output; /* Cohere: tokens that may not be billed */
+	uint32_t event_cnt;
+	bool stream_said;  /* the request says whether it wants one */
+	bool no_call;	   /* it turns out that nothing was inferred */
 	int64_t dims;	   /* length of the first embedding, */
 	bool dims_whole;   /* that was seen to its end */
 	uint32_t evidence; /* enum evidence */
@@ -63,8 +69,10 @@ enum evidence {
 	SEEN_MODEL = 1,
 	SEEN_INPUT = 2,	 /* messages, prompt, input */
 	SEEN_LIMIT = 4,	 /* max_tokens, which Anthropic demands */
-	SEEN_ANSWER = 8, /* choices, output, content, data */
+	SEEN_ANSWER = 8, /* choices, output, content, data: enough where the path is special */
+	SEEN_END = 16,	 /* a mark of the answer that counts only with the request's */
 };
+#define SEEN_OF_REQUEST (SEEN_MODEL | SEEN_INPUT | SEEN_LIMIT)
 
 enum field_kind {
 	FIELD_STR,     /* a string: struct slice */
@@ -115,6 +123,9 @@ struct field {
 #define HINT(path, provider) { path, FIELD_HINT, 0, 0, 0, provider }
 #define HOOK(path, arg)	     { path, FIELD_HOOK, 0, 0, arg, NULL }
 
+/* In every event, also if unchanged. */
+#define EACH(path, arg) { path, FIELD_HOOK, 1, 0, arg, NULL }
+
 struct map {
 	const char *prefix; /* put before each path; NULL: end of the list */
 	const struct field *rows;
@@ -127,15 +138,16 @@ struct api {
 	const char *suffix; /* of the path; the longest that fits wins */
 	const char *type;   /* openai.api.type or NULL */
 	enum call_op op;
-	uint32_t need; /* evidence that a request to an unknown host must give */
-	uint32_t
-		anywhere; /* evidence by which a client of the provider is known at any path; 0: never */
+	uint32_t need;	   /* evidence that a call to an unknown host must give */
+	uint32_t anywhere; /* evidence that makes one of a known client at any path; 0: never */
+	bool streams;	   /* the answer is a stream */
+	bool array;	   /* the plain answer is an array of events: its hook calls event_next() */
+	struct slice (*model)(struct slice path); /* the path names it */
 	struct map request[MAPS_MAX], plain[MAPS_MAX], stream[MAPS_MAX];
 	/* text: a string's contents unescaped, a number or literal as written; empty for object and array */
 	void (*hook)(struct decode *d, int arg, const struct json_value *v, struct slice text);
-	void (*event_end)(
-		struct decode
-			*d); /* the event is whole; may be called again for an unchanged event */
+	/* The event is whole; may be called again for an unchanged event. */
+	void (*event_end)(struct decode *d);
 	void (*finish)(struct decode *d); /* the exchange is over */
 };
 
@@ -149,6 +161,7 @@ struct provider {
 	const struct api *apis;
 	size_t api_cnt;
 	const struct header_sign *headers; /* that only its clients send; a NULL name ends */
+	int port; /* where its servers listen if nobody says otherwise; 0 none */
 };
 
 #define PROVIDER(name) extern const struct provider provider_##name;

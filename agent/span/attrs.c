@@ -11,6 +11,7 @@ static const char *const op_name[CALL_OP_CNT] = {
 	[CALL_CHAT] = "chat",
 	[CALL_TEXT_COMPLETION] = "text_completion",
 	[CALL_EMBEDDINGS] = "embeddings",
+	[CALL_GENERATE_CONTENT] = "generate_content",
 };
 
 static double seconds(uint64_t from_ns, uint64_t to_ns)
@@ -43,7 +44,8 @@ static void request(struct build *b, const struct ai_call *c)
 	build_list(b, SC_GEN_AI_REQUEST_STOP_SEQUENCES, c->stops, c->stop_cnt);
 	build_str(b, SC_GEN_AI_OUTPUT_TYPE, c->output_type);
 	build_str(b, SC_GEN_AI_REQUEST_REASONING_LEVEL, c->reasoning_level);
-	build_list(b, SC_GEN_AI_REQUEST_ENCODING_FORMATS, &c->encoding_format, c->encoding_format.len > 0);
+	build_list(b, SC_GEN_AI_REQUEST_ENCODING_FORMATS, &c->encoding_format,
+		   c->encoding_format.len > 0);
 	build_int(b, SC_GEN_AI_EMBEDDINGS_DIMENSION_COUNT, c->dimensions);
 	build_str(b, SC_GEN_AI_REQUEST_PREVIOUS_RESPONSE_ID, c->previous_response_id);
 	build_str(b, SC_GEN_AI_CONVERSATION_ID, c->conversation_id);
@@ -87,7 +89,8 @@ static void response(struct build *b, const struct ai_call *c)
 		build_list(b, SC_GEN_AI_RESPONSE_FINISH_REASONS, c->finish, c->finish_cnt);
 	build_str(b, SC_GEN_AI_RESPONSE_STATUS, c->response_status);
 	build_str(b, SC_OPENAI_RESPONSE_SYSTEM_FINGERPRINT, c->system_fingerprint);
-	build_str(b, openai ? SC_OPENAI_RESPONSE_SERVICE_TIER : SC_RESPONSE_SERVICE_TIER, c->service_tier);
+	build_str(b, openai ? SC_OPENAI_RESPONSE_SERVICE_TIER : SC_RESPONSE_SERVICE_TIER,
+		  c->service_tier);
 	tool_calls(b, c);
 	build_true(b, SC_REFUSAL, c->refusal);
 }
@@ -120,13 +123,16 @@ static void stream(struct build *b, const struct ai_call *c)
 	if (!c->stream || !c->resp_start_ns)
 		return;
 	if (c->first_chunk_ns)
-		build_double(b, SC_GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK, seconds(c->req_start_ns, c->first_chunk_ns));
+		build_double(b, SC_GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK,
+			     seconds(c->req_start_ns, c->first_chunk_ns));
 	if (c->first_content_ns)
-		build_double(b, SC_TIME_TO_FIRST_CONTENT, seconds(c->req_start_ns, c->first_content_ns));
+		build_double(b, SC_TIME_TO_FIRST_CONTENT,
+			     seconds(c->req_start_ns, c->first_content_ns));
 	/* The first and the last output chunk bound chunks - 1 distances; a hole makes the count too low. */
 	if (c->chunks > 1 && c->first_content_ns && !c->gap_len)
 		build_double(b, SC_TIME_PER_OUTPUT_CHUNK,
-			     seconds(c->first_content_ns, c->last_chunk_ns) / (double)(c->chunks - 1));
+			     seconds(c->first_content_ns, c->last_chunk_ns) /
+				     (double)(c->chunks - 1));
 	build_int(b, SC_STREAM_CHUNKS, c->chunks);
 	build_bool(b, SC_STREAM_DONE, c->stream_done);
 }
@@ -147,7 +153,8 @@ static void provider_headers(struct build *b, const struct ai_call *c)
 static struct slice known_method(struct slice method)
 {
 	static const char *const known[] = {
-		"POST", "GET", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "CONNECT", "TRACE", "QUERY",
+		"POST", "GET",	   "PUT",     "DELETE", "PATCH",
+		"HEAD", "OPTIONS", "CONNECT", "TRACE",	"QUERY",
 	};
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
@@ -176,7 +183,9 @@ static void http(struct build *b, const struct ai_call *c)
 	build_str(b, SC_NETWORK_PROTOCOL_NAME, SLICE("http"));
 	if (c->http_version)
 		build_str(b, SC_NETWORK_PROTOCOL_VERSION,
-			  c->http_version == 10 ? SLICE("1.0") : c->http_version == 20 ? SLICE("2") : SLICE("1.1"));
+			  c->http_version == 10	  ? SLICE("1.0")
+			  : c->http_version == 20 ? SLICE("2")
+						  : SLICE("1.1"));
 }
 
 static void network(struct build *b, const struct ai_call *c)
@@ -189,7 +198,8 @@ static void network(struct build *b, const struct ai_call *c)
 		/* RFC 9110 section 4.2: no port means the scheme's */
 		build_int(b, SC_SERVER_PORT, c->host_port ? c->host_port : c->tls ? 443 : 80);
 	} else if (peer.len) {
-		build_str(b, SC_SERVER_ADDRESS, c->is_client ? peer : build_addr(b, conn->family, conn->laddr));
+		build_str(b, SC_SERVER_ADDRESS,
+			  c->is_client ? peer : build_addr(b, conn->family, conn->laddr));
 		build_int(b, SC_SERVER_PORT, c->is_client ? conn->rport : conn->lport);
 	}
 	if (!peer.len)
@@ -204,15 +214,18 @@ static void network(struct build *b, const struct ai_call *c)
 
 static void capture(struct build *b, const struct ai_call *c)
 {
-	static const char *const source[] = { [KS_SRC_SOCKET] = "socket", [KS_SRC_OPENSSL] = "openssl" };
+	static const char *const source[] = {
+		[KS_SRC_SOCKET] = "socket", [KS_SRC_OPENSSL] = "openssl"
+	};
 	const struct conn_info *conn = c->conn;
 
 	if (conn->source < sizeof(source) / sizeof(source[0]))
 		build_str(b, SC_CAPTURE_SOURCE, slice_str(source[conn->source]));
 	build_str(b, SC_BINDING,
-		  conn->rung == KS_RUNG_SOCKET ? SLICE("socket") :
-		  conn->rung == KS_RUNG_NESTED ? SLICE("nested") :
-		  conn->rung == KS_RUNG_SET_FD ? SLICE("set_fd") : SLICE("none"));
+		  conn->rung == KS_RUNG_SOCKET	 ? SLICE("socket")
+		  : conn->rung == KS_RUNG_NESTED ? SLICE("nested")
+		  : conn->rung == KS_RUNG_SET_FD ? SLICE("set_fd")
+						 : SLICE("none"));
 	if (c->gap_len)
 		build_int(b, SC_GAP_BYTES, (int64_t)c->gap_len);
 }

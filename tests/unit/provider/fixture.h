@@ -140,7 +140,8 @@ static inline void head_line(struct reading *r, const char *line, size_t len)
 		return;
 	}
 	r->chunked |= slice_ieq(s, SLICE("Transfer-Encoding: chunked"));
-	r->keep_newline |= slice_ieq(s, SLICE("Content-Type: text/event-stream"));
+	r->keep_newline |= slice_ieq(s, SLICE("Content-Type: text/event-stream")) ||
+			   slice_ieq(s, SLICE("Content-Type: application/x-ndjson"));
 	text_add(&r->head, line, len);
 	text_add(&r->head, "\r\n", 2);
 }
@@ -314,7 +315,7 @@ static inline void dump_incomplete(char **at, const char *end, uint32_t why)
 /* The call as lines, in the order of call.h; what is unset has no line. */
 static inline void call_dump(const struct ai_call *c, char *out, size_t cap)
 {
-	static const char *const ops[] = { "chat", "text_completion", "embeddings" };
+	static const char *const ops[] = { "chat", "text_completion", "embeddings", "generate_content" };
 	static const char *const usages[] = { "none", "body", "partial" };
 	char *at = out, *end = out + cap;
 

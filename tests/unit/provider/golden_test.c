@@ -77,7 +77,8 @@ static bool is_default(const char *line)
 /* Counts that are called partial are what was seen last. */
 static bool is_partial(const char *line)
 {
-	return strncmp(line, "output_tokens=", 14) == 0 || strncmp(line, "total_tokens=", 13) == 0;
+	return strncmp(line, "output_tokens=", 14) == 0 || strncmp(line, "total_tokens=", 13) == 0 ||
+	       strncmp(line, "reasoning_tokens=", 17) == 0;
 }
 
 static void no_wrong_line(const char *got, const char *want, const char *what)
