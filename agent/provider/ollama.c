@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Ollama's own API (wire.md section 10): answers are lines of JSON unless the request says "stream": false; the last one
- * has the counts. Any application may have an /api/chat, so that on an unknown port the answer's mark is needed, too.
- * Loop thread; state is in the exchange's arena.
+ * Ollama's own API (wire.md section 10): answers are lines of JSON unless the request says "stream": false; the last
+ * one has the counts. Any application may have an /api/chat, so that on an unknown port the answer's mark is needed,
+ * too. Loop thread; state is in the exchange's arena.
  */
 #include "provider/decode.h"
 
