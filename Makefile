@@ -138,7 +138,7 @@ $(B)/tests/replay/torture: tests/replay/torture.c $(LIB) $(SKEL) | $(O)/.deps-ch
 # Recordings: the spans they give, and that none is wrong when something is missing: a sample of the ways here, all in `torture`.
 replay: $(BIN) $(B)/tests/replay/torture
 	$(Q)tests/replay/run.sh $(BIN)
-	$(Q)$(B)/tests/replay/torture -q tests/replay/*/in.wire
+	$(Q)$(B)/tests/replay/torture $(if $(SAN),-qq,-q) tests/replay/*/in.wire
 torture: $(B)/tests/replay/torture
 	$(Q)$< tests/replay/*/in.wire
 lint: $(BIN) | $(O)/.deps-check

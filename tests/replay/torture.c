@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * torture [-q] RECORDING...: no wrong span, whatever is missing. Each recording is replayed whole, which gives the spans
- * that are wanted, and then damaged in every way below; -q takes a sample of the ways.
+ * torture [-q | -qq] RECORDING...: no wrong span, whatever is missing. Each recording is replayed whole, which gives the spans
+ * that are wanted, and then damaged in every way below; -q takes a sample of the ways, -qq a small one.
  *
  *   split   a data record becomes two, at every byte: the same spans
  *   cut     the recording ends, after every record and inside every data record at every byte
@@ -253,8 +253,11 @@ static void keep(const char *way, size_t i, uint32_t from, uint32_t to, bool las
 	run();
 }
 
-static void every_byte(uint32_t step)
+static void every_byte(int quick)
 {
+	static const uint32_t steps[] = { 1, 61, 499 };
+	uint32_t step = steps[quick];
+
 	for (size_t i = 0; i < t.event_cnt; i++) {
 		uint32_t len = ((const struct ks_ev_data *)t.event[i])->cap_len;
 
@@ -269,16 +272,18 @@ static void every_byte(uint32_t step)
 	}
 }
 
-static void every_record(size_t step)
+static void every_record(int quick)
 {
+	static const size_t steps[] = { 1, 7, 29 };
+	size_t step = steps[quick];
 	size_t n = t.event_cnt;
 	uint64_t dice = 88172645463325252ull;
 
-	for (size_t i = 0; i <= n; i++) {
+	for (size_t i = 0; i <= n; i += quick > 1 ? 5 : 1) {
 		begin("cut")->end = i;
 		run();
 	}
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n; i += quick > 1 ? 3 : 1) {
 		begin("single")->drop[i] = from_ring(i);
 		run();
 	}
@@ -352,7 +357,7 @@ static void cut_file(const uint8_t *mem, size_t len)
 	}
 }
 
-static void torture(const char *path, bool quick)
+static void torture(const char *path, int quick)
 {
 	const struct ks_hdr *ev;
 	enum recording_end end;
@@ -375,20 +380,20 @@ static void torture(const char *path, bool quick)
 	t.gathering = false;
 	size_t before = t.wrong;
 	cut_file(mem, len);
-	every_byte(quick ? 61 : 1);
-	every_record(quick ? 7 : 1);
+	every_byte(quick);
+	every_record(quick);
 	printf("  %-7s %s: %zu records, %zu spans wanted; %zu runs, %zu spans came, %zu of them whole, %zu wrong\n",
 	       t.wrong == before ? "ok" : "FAILED", path, t.event_cnt, t.want_cnt, t.runs, t.came, t.whole, t.wrong - before);
 }
 
 int main(int argc, char **argv)
 {
-	bool quick = argc > 1 && !strcmp(argv[1], "-q");
+	int quick = argc > 1 ? !strcmp(argv[1], "-q") + 2 * !strcmp(argv[1], "-qq") : 0, first = 1 + (quick > 0);
 
 	buf_init(&t.line, TEXT_MAX);
-	for (int i = 1 + quick; i < argc; i++)
+	for (int i = first; i < argc; i++)
 		torture(argv[i], quick);
 	buf_done(&t.line);
-	printf("torture: %d recordings, %zu wrong\n", argc - 1 - quick, t.wrong);
-	return t.wrong || argc < 2 + quick;
+	printf("torture: %d recordings, %zu wrong\n", argc - first, t.wrong);
+	return t.wrong || argc <= first;
 }
