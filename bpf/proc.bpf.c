@@ -26,6 +26,8 @@ int proc_exit(void *ctx)
 
 	bpf_map_delete_elem(&ks_calls, &key);
 	bpf_map_delete_elem(&ks_sockcalls, &key);
+	key |= KS_INNER;
+	bpf_map_delete_elem(&ks_calls, &key);
 	if (BPF_CORE_READ(task, signal, live.counter))
 		return 0;
 	if (ks_watched(tgid)) {

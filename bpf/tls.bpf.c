@@ -46,10 +46,30 @@ extern void bpf_preempt_enable(void) __weak __ksym;
 #define KS_RET_POP 0
 #endif
 
+/* Stacks grow down: a call nested in the kept one starts below it. */
+static __always_inline bool ks_is_nested(const struct ks_call *outer, const struct ks_call *call)
+{
+	return outer && call->sp < outer->sp;
+}
+
+static __always_inline void ks_tls_keep_inner(__u64 key, struct ks_call *call, const struct ks_call *outer)
+{
+	struct ks_call *inner;
+
+	if (call->dir == outer->dir && call->kind == outer->kind)
+		return;
+	key |= KS_INNER;
+	inner = bpf_map_lookup_elem(&ks_calls, &key);
+	/* one that is older than the outer call never returned (longjmp(), a probe that came late) */
+	if (ks_is_nested(inner, call) && inner->enter_ns >= outer->enter_ns)
+		return;
+	if (bpf_map_update_elem(&ks_calls, &key, call, BPF_ANY))
+		ks_count(KS_DROP_calls_full, 1);
+}
+
 /*
- * Stacks grow down: a call nested in the kept one starts below it. One that starts at or above it
- * is a tail call of it, which returns in its place, or finds the rest of a call that was left by
- * longjmp() or exit: either way it replaces it.
+ * A call that starts at or above the kept one is a tail call of it, which returns in its place, or finds the rest of a
+ * call that was left by longjmp() or exit: either way it replaces it.
  */
 static __always_inline void ks_tls_enter(struct pt_regs *ctx, __u8 dir, __u8 kind, __u64 ret)
 {
@@ -69,8 +89,10 @@ static __always_inline void ks_tls_enter(struct pt_regs *ctx, __u8 dir, __u8 kin
 	err = bpf_map_update_elem(&ks_calls, &key, &call, BPF_NOEXIST);
 	if (err == -KS_EEXIST) {
 		outer = bpf_map_lookup_elem(&ks_calls, &key);
-		if (outer && call.sp < outer->sp)
+		if (ks_is_nested(outer, &call)) {
+			ks_tls_keep_inner(key, &call, outer);
 			return;
+		}
 		err = bpf_map_update_elem(&ks_calls, &key, &call, BPF_ANY);
 	}
 	if (err)
@@ -141,15 +163,27 @@ static __always_inline void ks_tls_done(struct ks_call *call, int ret)
 		ks_moved(s, call, n, ks_head_of(ks_first_word(call, n, KS_BUF_USER)), KS_BUF_USER);
 }
 
+static __always_inline bool ks_is_return(const struct ks_call *call, __u64 sp)
+{
+	return call && call->sp + KS_RET_POP == sp;
+}
+
 /* The return of them all. The stack pointer says whose return it is; a nested call's is lower. */
 static __always_inline void ks_tls_return(struct pt_regs *ctx)
 {
-	__u64 key = bpf_get_current_pid_tgid();
+	__u64 key = bpf_get_current_pid_tgid(), sp = PT_REGS_SP(ctx);
+	int ret = (int)PT_REGS_RC(ctx);
 	struct ks_call *call = bpf_map_lookup_elem(&ks_calls, &key);
 
-	if (!call || call->sp + KS_RET_POP != PT_REGS_SP(ctx))
+	if (!call)
 		return;
-	ks_tls_done(call, (int)PT_REGS_RC(ctx));
+	if (!ks_is_return(call, sp)) {
+		key |= KS_INNER;
+		call = bpf_map_lookup_elem(&ks_calls, &key);
+	}
+	if (!ks_is_return(call, sp))
+		return;
+	ks_tls_done(call, ret);
 	bpf_map_delete_elem(&ks_calls, &key);
 }
 
