@@ -15,6 +15,7 @@
 
 #include "app/caps.h"
 #include "app/commands.h"
+#include "app/launch.h"
 #include "app/resolve.h"
 #include "app/statedir.h"
 #include "app/warden.h"
@@ -69,18 +70,36 @@ static int find_user(const struct config *c, struct agent_cfg *a)
 	return EXIT_OK;
 }
 
+/* A file for ourselves and the invoking user: one that somebody else laid down before us, or holds by another name,
+ * would hand prompts to him. A pipe or a device stays as it is. 0 or -errno. */
+static int claim_recording(int fd)
+{
+	struct launch_user user = { .uid = geteuid(), .gid = getegid() };
+	struct stat st;
+	int err = launch_user(&user);
+
+	if (err < 0)
+		return err;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return 0;
+	if ((st.st_uid != geteuid() && st.st_uid != user.uid) || st.st_nlink > 1)
+		return -EPERM;
+	if (fchmod(fd, 0600) < 0 || ftruncate(fd, 0) < 0)
+		return -errno;
+	return st.st_uid != user.uid && fchown(fd, user.uid, user.gid) < 0 ? -errno : 0;
+}
+
 static int open_recording(struct agent_cfg *a, const char *path, bool redact)
 {
-	const char *uid = getenv("SUDO_UID"), *gid = getenv("SUDO_GID");
-
-	a->record_fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (a->record_fd < 0 || fchmod(a->record_fd, 0600) < 0) {
-		log_err("record", "cannot write %s: %s", path, strerror(errno));
+	a->record_fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int err = a->record_fd < 0 ? -errno : claim_recording(a->record_fd);
+	if (err) {
+		log_err("record", "cannot write %s: %s", path,
+			err == -EPERM ? "it belongs to another user, or has a second name" : strerror(-err));
 		return EXIT_RUNTIME;
 	}
-	if (uid && gid &&
-	    fchown(a->record_fd, (uid_t)strtoul(uid, NULL, 10), (gid_t)strtoul(gid, NULL, 10)) < 0)
-		log_warn("record", "%s belongs to root: %s", path, strerror(errno));
 	if (!redact)
 		log_warn("record",
 			 "%s will hold prompts, answers and credentials as sent; consider --redact",

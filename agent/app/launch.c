@@ -8,6 +8,8 @@
 #include <grp.h>
 #include <pwd.h>
 #include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,18 +20,43 @@
 
 #define EXIT_NO_EXEC 127 /* as shells do */
 
-/* 0 or -errno. Without sudo the program runs as we do. */
-static int become_invoker(void)
+/* A number that is an id, not text, an empty string or -1, which setresuid(2) takes for "leave it". */
+static bool id_of(const char *text, uint32_t *ret)
+{
+	char *end;
+
+	errno = 0;
+	unsigned long n = strtoul(text, &end, 10);
+	if (*text < '0' || *text > '9' || *end || errno || n >= UINT32_MAX)
+		return false;
+	*ret = (uint32_t)n;
+	return true;
+}
+
+int launch_user(struct launch_user *ret)
 {
 	const char *uid = getenv("SUDO_UID"), *gid = getenv("SUDO_GID");
+	struct launch_user user;
 
 	if (geteuid() != 0 || !uid || !gid)
 		return 0;
-	uid_t u = (uid_t)strtoul(uid, NULL, 10);
-	gid_t g = (gid_t)strtoul(gid, NULL, 10);
-	const struct passwd *pw = getpwuid(u);
-	if ((pw ? initgroups(pw->pw_name, g) : setgroups(0, NULL)) < 0 || setresgid(g, g, g) < 0 ||
-	    setresuid(u, u, u) < 0)
+	if (!id_of(uid, &user.uid) || !id_of(gid, &user.gid))
+		return -EINVAL;
+	*ret = user;
+	return 1;
+}
+
+/* 0 or -errno. Without sudo the program runs as we do. */
+static int become_invoker(void)
+{
+	struct launch_user user;
+	int err = launch_user(&user);
+
+	if (err <= 0)
+		return err;
+	const struct passwd *pw = getpwuid(user.uid);
+	if ((pw ? initgroups(pw->pw_name, user.gid) : setgroups(0, NULL)) < 0 ||
+	    setresgid(user.gid, user.gid, user.gid) < 0 || setresuid(user.uid, user.uid, user.uid) < 0)
 		return -errno;
 	if (pw) { /* sudo has set these for root */
 		setenv("HOME", pw->pw_dir, 1);
@@ -50,7 +77,7 @@ static const char *const libraries[] = {
 static void map_file(const char *path)
 {
 	struct stat st;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe of that name holds nobody up */
 
 	if (fd < 0)
 		return;
@@ -120,11 +147,19 @@ int launch_new(char **argv, struct launch *ret)
 
 	if (pipe2(fd, O_CLOEXEC) < 0)
 		return -errno;
-	pid_t pid = pipe2(mapped, O_CLOEXEC) < 0 ? -1 : fork();
-	if (pid < 0) {
+	if (pipe2(mapped, O_CLOEXEC) < 0) {
 		int err = -errno;
 		close(fd[0]);
 		close(fd[1]);
+		return err;
+	}
+	pid_t pid = fork();
+	if (pid < 0) {
+		int err = -errno;
+		for (int i = 0; i < 2; i++) {
+			close(fd[i]);
+			close(mapped[i]);
+		}
 		return err;
 	}
 	if (pid == 0) {

@@ -12,6 +12,13 @@ struct launch {
 	int go_fd; /* a byte lets it run; closing it makes it leave */
 };
 
+struct launch_user {
+	uid_t uid;
+	gid_t gid;
+};
+
+/* Who called us through sudo (SUDO_UID, SUDO_GID). 1; 0 and *ret untouched when nobody did; -EINVAL: no such ids. */
+int launch_user(struct launch_user *ret);
 /* 0 or -errno. */
 int launch_new(char **argv, struct launch *ret);
 void launch_go(struct launch *l);
