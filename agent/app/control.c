@@ -40,11 +40,11 @@ static void on_client(void *ctx, uint32_t events)
 	close(fd);
 }
 
-/* Whether somebody answers at this address. */
+/* Whether somebody answers at this address; EAGAIN: somebody who is busy. */
 static bool alive(const struct sockaddr_un *addr)
 {
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	bool yes = fd >= 0 && connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) == 0;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	bool yes = fd >= 0 && (connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) == 0 || errno == EAGAIN);
 
 	if (fd >= 0)
 		close(fd);
@@ -55,6 +55,7 @@ static int listen_at(const char *path)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	char dir[sizeof(addr.sun_path)];
+	struct stat st;
 
 	if (strlen(path) >= sizeof(addr.sun_path))
 		return -ENAMETOOLONG;
@@ -63,7 +64,11 @@ static int listen_at(const char *path)
 	(void)mkdir(dirname(dir), 0755); /* it may be there; bind() says if not */
 	if (alive(&addr))
 		return -EADDRINUSE;
-	(void)unlink(path); /* left by a kernspan that was killed */
+	if (lstat(path, &st) == 0) { /* left by a kernspan that was killed; a path typed wrong is not removed */
+		if (!S_ISSOCK(st.st_mode))
+			return -EEXIST;
+		(void)unlink(path);
+	}
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;

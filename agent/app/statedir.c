@@ -30,8 +30,9 @@ static int take(int fd, const char *path, uid_t uid, gid_t gid, char *why, size_
 
 	if (fstat(fd, &st) < 0)
 		return -errno;
+	/* metadata of everybody's calls: whoever made the directory, others do not look in; a group may be let in to read */
 	if (st.st_uid == uid)
-		return 0;
+		return st.st_mode & 027 && fchmod(fd, st.st_mode & 0750) < 0 ? -errno : 0;
 	if (!dir_is_empty(fd)) {
 		snprintf(why, why_len,
 			 "store %s is not empty and does not belong to user %d: "
@@ -45,7 +46,7 @@ static int take(int fd, const char *path, uid_t uid, gid_t gid, char *why, size_
 int statedir_open(const char *path, uid_t uid, gid_t gid, int *ret_fd, char *why, size_t why_len)
 {
 	int err = mkdir(path, 0700) < 0 && errno != EEXIST ? -errno : 0;
-	int fd = err ? -1 : open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = err ? -1 : open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 
 	why[0] = 0;
 	if (!err)
