@@ -123,9 +123,17 @@ static void reap(struct warden *w)
 		} else if (pid == w->launch.pid) {
 			w->launch_status =
 				WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-			w->stop_due_ns = clock_ns(CLOCK_MONOTONIC) + SETTLE_NS;
+			if (!w->stopping) /* else the agent process has its time already */
+				w->stop_due_ns = clock_ns(CLOCK_MONOTONIC) + SETTLE_NS;
 		}
 	}
+}
+
+/* Only while its number is ours. */
+static void end_agent(struct warden *w)
+{
+	if (!w->agent_gone)
+		kill(w->agent_pid, SIGKILL);
 }
 
 static void on_signal(void *ctx, uint32_t events)
@@ -138,7 +146,7 @@ static void on_signal(void *ctx, uint32_t events)
 		if (info.ssi_signo == SIGCHLD) {
 			reap(w);
 		} else if (w->stopping && w->interrupted) {
-			kill(w->agent_pid, SIGKILL); /* asked twice */
+			end_agent(w); /* asked twice */
 		} else {
 			w->interrupted = true;
 			if (w->launch.pid && w->launch_status < 0 && info.ssi_signo == SIGTERM)
@@ -204,6 +212,15 @@ static int await_agent(struct warden *w)
 	}
 }
 
+/* What nohup(1), or a shell for a job in the background, ignores stays ignored: blocked it would be delivered. */
+static void add_unless_ignored(sigset_t *set, int sig)
+{
+	struct sigaction was;
+
+	if (sigaction(sig, NULL, &was) == 0 && was.sa_handler != SIG_IGN)
+		sigaddset(set, sig);
+}
+
 static int start_loop(struct warden *w)
 {
 	sigset_t set;
@@ -213,9 +230,9 @@ static int start_loop(struct warden *w)
 		return err;
 	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
+	add_unless_ignored(&set, SIGINT);
+	add_unless_ignored(&set, SIGHUP);
 	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
 	sigaddset(&set, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -289,8 +306,9 @@ static void say_ready(struct warden *w)
 	snprintf(state, sizeof(state), "READY=1\nSTATUS=%zu TLS libraries, sockets by %s", ok,
 		 probe_family_name(w->probe));
 	sdnotify(state);
-	if (write(STDERR_FILENO, ready, sizeof(ready) - 1) < 0)
-		log_debug("warden", "standard error is closed");
+	struct pollfd room = { .fd = STDERR_FILENO, .events = POLLOUT }; /* as base/log.c */
+	if (poll(&room, 1, 0) != 1 || write(STDERR_FILENO, ready, sizeof(ready) - 1) < 0)
+		log_debug("warden", "standard error is closed or full");
 	if (w->launch.pid)
 		launch_go(&w->launch);
 }
@@ -328,7 +346,7 @@ static void run(struct warden *w)
 			continue;
 		}
 		log_err("warden", "the agent process does not end; killing it");
-		kill(w->agent_pid, SIGKILL);
+		end_agent(w);
 		w->stop_due_ns = now + STOP_NS;
 	}
 }
