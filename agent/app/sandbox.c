@@ -6,6 +6,7 @@
 #include "app/sandbox.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <sched.h>
 #include <signal.h>
@@ -47,6 +48,20 @@ static int close_others(const int *fds, size_t cnt)
 		from = to + 1;
 	}
 	return 0;
+}
+
+/* Whatever it is - a terminal, or a directory that would lead out of the root - it is not for us to read. */
+static int close_input(void)
+{
+	int fd[2];
+
+	if (pipe2(fd, O_CLOEXEC) < 0) /* its other end is closed with the rest: at once the end of file */
+		return -errno;
+	int err = dup2(fd[0], STDIN_FILENO) < 0 ? -errno : 0;
+	if (fd[0] != STDIN_FILENO)
+		close(fd[0]);
+	close(fd[1]);
+	return err;
 }
 
 /* Empties every set. The bounding set needs CAP_SETPCAP; without it no_new_privs stands in. */
@@ -277,6 +292,7 @@ int sandbox_enter(const struct sandbox_cfg *cfg, const char **ret_why)
 
 	STEP("chdir", fchdir(cfg->root_fd) < 0 ? -errno : 0);
 	STEP("chroot", chroot(".") < 0 ? -errno : 0);
+	STEP("close standard input", close_input());
 	STEP("close descriptors", close_others(cfg->fds, cfg->fd_cnt));
 	STEP("core limit", setrlimit(RLIMIT_CORE, &no_core) < 0 ? -errno : 0);
 	STEP("capability bounding set", drop_caps());
