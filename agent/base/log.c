@@ -2,6 +2,7 @@
 /* The log: formats a line on the stack and writes it with one write(2), so that lines of two processes do not mix. */
 #include "base/log.h"
 
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -98,6 +99,9 @@ void log_line(enum log_level level, const char *module, struct log_site *site, c
 	if (format == LOG_JSON)
 		out[at++] = '}';
 	out[at++] = '\n';
-	if (write(STDERR_FILENO, out, at) < 0)
-		return; /* nowhere left to say so */
+	/* A reader who does not read (a full pipe, a paused pager) must not hold up the loops. poll() promises room for
+	 * PIPE_BUF bytes in a pipe (pipe(7)), more than a line; two threads may still meet in the last of it. */
+	struct pollfd ready = { .fd = STDERR_FILENO, .events = POLLOUT };
+	if (poll(&ready, 1, 0) != 1 || write(STDERR_FILENO, out, at) < 0)
+		__atomic_add_fetch(&site->held, 1, __ATOMIC_RELAXED);
 }
