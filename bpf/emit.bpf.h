@@ -8,11 +8,16 @@
 
 #include "task.bpf.h"
 
-static __always_inline __u64 ks_wakeup(void)
+/*
+ * How to submit the record of `len` bytes just reserved: a wakeup costs more than the record (an
+ * interrupt to another CPU: bench.md section 2), so one record in wake_bytes of them gives it, the
+ * one that crosses a multiple.
+ */
+static __noinline __u64 ks_wakeup(__u64 len)
 {
-	return bpf_ringbuf_query(&ks_data, BPF_RB_AVAIL_DATA) >= cfg.wake_bytes
-		       ? BPF_RB_FORCE_WAKEUP
-		       : BPF_RB_NO_WAKEUP;
+	__u64 past = bpf_ringbuf_query(&ks_data, BPF_RB_PROD_POS) % cfg.wake_bytes;
+
+	return past < len + BPF_RINGBUF_HDR_SZ ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
 }
 
 /*
@@ -24,7 +29,7 @@ struct ks_move {
 	__u64 now;
 	__u64 pid_tgid;
 	__u64 proc_start;
-	__u64 wake;
+	__u64 slot; /* bytes of the record being made: in memory, so that all sizes share their code */
 };
 
 static __always_inline void ks_data_head(struct ks_ev_data *e, struct ks_move *m, __u32 cap_len,
@@ -73,6 +78,7 @@ static __always_inline void ks_emit_sized(struct ks_move *m, const void *src, __
 		ks_missed(m, n);
 		return;
 	}
+	m->slot = sizeof(*e) + size;
 	barrier_var(
 		n); /* the clamp must stay next to the copy: the verifier follows registers, not intentions */
 	if (n > size)
@@ -85,7 +91,7 @@ static __always_inline void ks_emit_sized(struct ks_move *m, const void *src, __
 		m->c->copied += n;
 	}
 	ks_delivered(m);
-	bpf_ringbuf_submit(e, m->wake);
+	bpf_ringbuf_submit(e, ks_wakeup(m->slot));
 }
 
 /* One part; n is at most KS_CHUNK_CAP. */
@@ -121,7 +127,7 @@ static __always_inline void ks_emit_hole(struct ks_move *m)
 	}
 	ks_data_head(e, m, 0, m->c->flags | KS_F_FAULT);
 	ks_delivered(m);
-	bpf_ringbuf_submit(e, m->wake);
+	bpf_ringbuf_submit(e, ks_wakeup(sizeof(*e)));
 }
 
 /* Once a call: into the counters, and to the stream what is still owed. */
@@ -186,6 +192,6 @@ static __always_inline int ks_emit_stream(struct ks_stream *s, __u16 kind, __u16
 	__builtin_memcpy(e->laddr, s->laddr, sizeof(e->laddr));
 	__builtin_memcpy(e->raddr, s->raddr, sizeof(e->raddr));
 	ks_count(KS_SEEN_EVENTS, 1);
-	bpf_ringbuf_submit(e, ks_wakeup());
+	bpf_ringbuf_submit(e, ks_wakeup(sizeof(*e)));
 	return 0;
 }

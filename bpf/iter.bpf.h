@@ -52,8 +52,11 @@ static __always_inline void ks_read_iter(struct msghdr *msg, struct ks_call *cal
 	}
 }
 
-/* Flags of a receive with which no bytes leave the queue, or not from the stream. */
+/*
+ * Flags of a receive with which no bytes leave the queue, or not from the stream; or they are
+ * thrown away (tcp(7)), which TCP's count tells.
+ */
 static __always_inline bool ks_recv_ignored(__u64 flags)
 {
-	return flags & (MSG_PEEK | MSG_ERRQUEUE);
+	return flags & (MSG_OOB | MSG_PEEK | MSG_ERRQUEUE | MSG_TRUNC);
 }

@@ -38,7 +38,8 @@ enum {
 enum { BPF_ANY = 0, BPF_NOEXIST = 1 };
 enum { BPF_F_MMAPABLE = 1 << 10 };
 enum { BPF_RB_NO_WAKEUP = 1, BPF_RB_FORCE_WAKEUP = 2 };
-enum { BPF_RB_AVAIL_DATA = 0 };
+enum { BPF_RB_PROD_POS = 3 };
+enum { BPF_RINGBUF_HDR_SZ = 8 };
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -133,14 +134,28 @@ struct sock_common {
 	possible_net_t skc_net;
 	struct in6_addr skc_v6_daddr;
 	struct in6_addr skc_v6_rcv_saddr;
+	unsigned long skc_flags;
 };
 struct socket;
+struct sk_buff;
+struct sk_buff_head {
+	struct sk_buff *next; /* itself when empty */
+};
 struct sock {
 	struct sock_common __sk_common;
+	struct sk_buff_head sk_receive_queue;
+	struct {
+		struct sk_buff *tail;
+	} sk_backlog;
 	struct socket *sk_socket;
 	__u8 sk_shutdown;
 	__u16 sk_protocol;
 	__u16 sk_type;
+};
+struct tcp_sock {	  /* include/linux/tcp.h; begins with its struct sock */
+	__u32 rcv_nxt;	  /* of the next byte to arrive, */
+	__u32 copied_seq; /* to be read, */
+	__u32 write_seq;  /* and to be written */
 };
 struct socket {
 	short type;
@@ -192,6 +207,11 @@ struct user_msghdr {
 	unsigned int msg_flags;
 };
 
+struct mmsghdr {
+	struct user_msghdr msg_hdr;
+	unsigned int msg_len; /* bytes moved */
+};
+
 /* include/net/tcp_states.h: exported to tracepoint users, stable */
 enum {
 	TCP_ESTABLISHED = 1,
@@ -199,11 +219,13 @@ enum {
 	TCP_SYN_RECV = 3,
 	TCP_FIN_WAIT1 = 4,
 	TCP_CLOSE = 7,
+	TCP_CLOSE_WAIT = 8,
 	TCP_LAST_ACK = 9
 };
 enum { AF_INET = 2, AF_INET6 = 10 };
 enum { SOCK_STREAM = 1, IPPROTO_TCP = 6 };
-enum { MSG_PEEK = 0x2, MSG_TRUNC = 0x20, MSG_ERRQUEUE = 0x2000 };
+enum { MSG_OOB = 0x1, MSG_PEEK = 0x2, MSG_TRUNC = 0x20, MSG_ERRQUEUE = 0x2000 };
 enum { S_IFMT = 0170000, S_IFSOCK = 0140000 };
 enum { PROT_EXEC = 4 };
+enum { SOCK_DONE = 1 };	    /* include/net/sock.h, bit of skc_flags: set by tcp_fin() */
 enum { SHUTDOWN_MASK = 3 }; /* include/net/sock.h: both directions */

@@ -70,8 +70,9 @@ struct ks_stream {
 	__u8 tls;		  /* a socket that carries TLS: never copied */
 	__u8 born;		  /* we saw it begin */
 	__u8 pending[KS_DIR_CNT]; /* flags owed to the next DATA of a direction */
-	__u16 pad;
-	__u32 tgid; /* who uses it; for what interrupts report */
+	__u8 counted[KS_DIR_CNT]; /* seq is known */
+	__u32 seq[KS_DIR_CNT];	  /* a socket: TCP's own count, up to where we have seen it */
+	__u32 tgid;		  /* who uses it; for what interrupts report */
 	__u32 tid;
 	__u64 proc_start;
 };
@@ -93,12 +94,14 @@ struct ks_call {
 	__u64 sp;    /* stack pointer at entry: tells nested and stale calls from the outermost */
 	__u64 enter_ns;
 	__u64 total;  /* kprobe family: bytes the iterator held at entry, */
-	__u64 msg;    /* the msghdr it is in, */
+	__u64 msg;    /* the msghdr it is in (system calls: sendmmsg()'s array of them), */
 	__u64 ip;     /* and the function's address */
 	__u64 offset; /* of the next part in the stream */
 	__u32 len;    /* bytes the call moved */
 	__u32 segs;   /* segments from iov on */
 	__u32 todo;   /* bytes still to copy */
+	__u32 seq;    /* a socket: TCP's count of this direction at entry */
+	__u32 later;  /* sendmmsg(): bytes of all messages but the first */
 	__u32 events; /* records delivered, and payload bytes in them */
 	__u32 copied;
 	__u32 missed_records; /* records for which the ring had no room, and bytes they stood for */

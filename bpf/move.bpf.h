@@ -175,7 +175,6 @@ static __always_inline void ks_emit_call(struct ks_stream *s, struct ks_call *c,
 	m.now = bpf_ktime_get_ns();
 	m.pid_tgid = bpf_get_current_pid_tgid();
 	m.proc_start = ks_current_start();
-	m.wake = ks_wakeup();
 	c->offset = s->bytes[c->dir & 1];
 	c->flags = s->pending[c->dir & 1];
 	if (!s->opened && ks_open(s, m.pid_tgid >> 32, (__u32)m.pid_tgid, m.proc_start))

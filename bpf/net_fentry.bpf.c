@@ -15,8 +15,6 @@ static __always_inline void fe_enter(__u64 *ctx, __u8 dir, __u64 flags)
 	if (!ks_watched(ks_tgid()) || (dir == KS_IN && ks_recv_ignored(flags)))
 		return;
 	ks_read_iter((struct msghdr *)ctx[1], &call);
-	if (dir == KS_IN && flags & MSG_TRUNC) /* tcp(7): the bytes are thrown away */
-		call.kind = KS_BUF_NONE;
 	ks_sock_enter((struct sock *)ctx[0], &call);
 }
 

@@ -52,14 +52,32 @@ int kp_recvmsg(struct pt_regs *ctx)
 	return 0;
 }
 
+/*
+ * tcp_recvmsg() lets go of the socket in the middle when packets have come in the meantime, and may
+ * then go on: what is left of the call is told as another one.
+ */
+static __always_inline bool kp_goes_on(struct ks_call *call, __u64 left)
+{
+	struct sock *sk = (struct sock *)call->owner;
+
+	if (call->dir != KS_IN || !left || !BPF_CORE_READ(sk, sk_backlog.tail))
+		return false;
+	call->total = left;
+	call->seq = ks_seq(sk, KS_IN);
+	call->events = call->copied = call->missed_records = call->missed = call->faulted = 0;
+	call->part = 0;
+	call->owed = 0;
+	return true;
+}
+
 /* void release_sock(struct sock *sk) */
 SEC("?kprobe/release_sock")
 int kp_release(struct pt_regs *ctx)
 {
 	__u64 key = bpf_get_current_pid_tgid();
 	struct ks_call *call = bpf_map_lookup_elem(&ks_sockcalls, &key);
+	__u64 back = 0, left;
 	struct msghdr *msg;
-	__u64 back = 0;
 
 	if (!call || call->owner != PT_REGS_PARM1(ctx))
 		return 0;
@@ -67,7 +85,11 @@ int kp_release(struct pt_regs *ctx)
 	if (back - call->ip > KP_FUNC_SPAN)
 		return 0;
 	msg = (struct msghdr *)call->msg;
-	ks_sock_return((int)(call->total - BPF_CORE_READ(msg, msg_iter.count)), KS_BUF_IOV);
+	left = BPF_CORE_READ(msg, msg_iter.count);
+	if (call->total > left)
+		ks_sock_done(call, call->total - left, key, KS_BUF_IOV);
+	if (!kp_goes_on(call, left))
+		bpf_map_delete_elem(&ks_sockcalls, &key);
 	return 0;
 }
 

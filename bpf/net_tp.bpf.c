@@ -21,7 +21,9 @@ enum {
 	NR_sendto = 44,
 	NR_recvfrom = 45,
 	NR_sendmsg = 46,
-	NR_recvmsg = 47
+	NR_recvmsg = 47,
+	NR_recvmmsg = 299,
+	NR_sendmmsg = 307
 };
 #define REG_NR(regs) BPF_CORE_READ(regs, orig_ax)
 #define REG_ARG(regs, i)                       \
@@ -44,7 +46,9 @@ enum {
 	NR_sendto = 206,
 	NR_recvfrom = 207,
 	NR_sendmsg = 211,
-	NR_recvmsg = 212
+	NR_recvmsg = 212,
+	NR_recvmmsg = 243,
+	NR_sendmmsg = 269
 };
 #define REG_NR(regs)	 BPF_CORE_READ(regs, syscallno)
 #define REG_ARG(regs, i) ((i) == 0 ? BPF_CORE_READ(regs, orig_x0) : BPF_CORE_READ(regs, regs[i]))
@@ -62,18 +66,22 @@ static __always_inline bool is_compat(void)
 static __always_inline bool tp_buffer(struct pt_regs *regs, long nr, struct ks_call *call)
 {
 	bool msg = nr == NR_recvmsg || nr == NR_sendmsg;
-	__u64 flags = nr == NR_recvfrom	 ? REG_ARG(regs, 3)
-		      : nr == NR_recvmsg ? REG_ARG(regs, 2)
-					 : 0;
+	__u64 flags = nr == NR_recvfrom	  ? REG_ARG(regs, 3)
+		      : nr == NR_recvmsg  ? REG_ARG(regs, 2)
+		      : nr == NR_recvmmsg ? REG_ARG(regs, 3)
+					  : 0;
 	struct user_msghdr hdr;
 
-	call->dir = nr == NR_read || nr == NR_readv || nr == NR_recvfrom || nr == NR_recvmsg
+	call->dir = nr == NR_read || nr == NR_readv || nr == NR_recvfrom || nr == NR_recvmsg ||
+				    nr == NR_recvmmsg
 			    ? KS_IN
 			    : KS_OUT;
-	if (flags & (MSG_PEEK | MSG_ERRQUEUE))
+	if (flags & (MSG_OOB | MSG_PEEK | MSG_ERRQUEUE | MSG_TRUNC)) /* as ks_recv_ignored() */
 		return false;
-	if (nr == NR_sendfile ||
-	    flags & MSG_TRUNC) { /* tcp(7): with MSG_TRUNC the bytes are thrown away */
+	if (nr == NR_sendmmsg || nr == NR_recvmmsg) {
+		call->kind = KS_BUF_USER_IOV;
+		call->msg = REG_ARG(regs, 1);
+	} else if (nr == NR_sendfile) {
 		call->kind = KS_BUF_NONE;
 	} else if (msg) {
 		if (bpf_probe_read_user(&hdr, sizeof(hdr), (void *)REG_ARG(regs, 1)))
@@ -118,7 +126,33 @@ static __always_inline bool moves_bytes(long nr)
 {
 	return nr == NR_read || nr == NR_write || nr == NR_readv || nr == NR_writev ||
 	       nr == NR_sendto || nr == NR_recvfrom || nr == NR_sendmsg || nr == NR_recvmsg ||
-	       nr == NR_sendfile;
+	       nr == NR_sendfile || nr == NR_sendmmsg || nr == NR_recvmmsg;
+}
+
+/*
+ * sendmmsg() and recvmmsg() on a stream are a curiosity: the first message is told, and the others
+ * show in TCP's count. Returns what the first one moved.
+ */
+static __always_inline __s64 tp_first_message(__s64 cnt)
+{
+	__u64 key = bpf_get_current_pid_tgid();
+	struct ks_call *call = bpf_map_lookup_elem(&ks_sockcalls, &key);
+	struct mmsghdr first = {};
+	const struct mmsghdr *m;
+
+	if (!call)
+		return 0;
+	m = (const struct mmsghdr *)call->msg;
+	bpf_probe_read_user(&first, sizeof(first), m);
+	call->iov = (__u64)first.msg_hdr.msg_iov;
+	call->segs = first.msg_hdr.msg_iovlen;
+	for (int i = 1; i < KS_IOV_SEGS && i < cnt; i++) {
+		__u32 n = 0;
+
+		bpf_probe_read_user(&n, sizeof(n), &m[i].msg_len);
+		call->later += n;
+	}
+	return cnt > 0 ? first.msg_len : 0;
 }
 
 /* TP_PROTO(struct pt_regs *regs, long id) */
@@ -156,6 +190,8 @@ int tp_sys_exit(__u64 *ctx)
 	if (nr == NR_mmap)
 		ks_mmap_return();
 	else if (follow_sockets && moves_bytes(nr))
-		ks_sock_return(ctx[1], KS_BUF_USER_IOV);
+		ks_sock_return(nr == NR_sendmmsg || nr == NR_recvmmsg ? tp_first_message(ctx[1])
+								      : (__s64)ctx[1],
+			       KS_BUF_USER_IOV);
 	return 0;
 }

@@ -35,7 +35,7 @@ int proc_exit(void *ctx)
 		e = bpf_ringbuf_reserve(&ks_data, sizeof(*e), 0);
 		if (e) {
 			ks_proc_fill(e, KS_EV_EXIT, task, NULL);
-			bpf_ringbuf_submit(e, ks_wakeup());
+			bpf_ringbuf_submit(e, ks_wakeup(sizeof(*e)));
 		} else {
 			ks_count(KS_DROP_ring_full_records, 1);
 		}

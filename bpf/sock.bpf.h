@@ -21,6 +21,7 @@ static __always_inline void ks_sock_enter(struct sock *sk, struct ks_call *call)
 			return;
 	}
 	call->owner = (__u64)sk;
+	call->seq = ks_seq(sk, call->dir);
 	call->enter_ns = bpf_ktime_get_ns();
 	if (bpf_map_update_elem(&ks_sockcalls, &key, call, BPF_ANY))
 		ks_count(KS_DROP_calls_full, 1);
@@ -43,6 +44,18 @@ static __always_inline bool ks_sock_nested(struct ks_stream *sock, __u64 pid_tgi
 	if (s)
 		ks_bind(s, sock, KS_RUNG_NESTED);
 	return true;
+}
+
+/*
+ * The entry is of this very call: TCP counted as much since then as the call says. An older one may
+ * be left when programs were not run (ks_catch_up()); its buffer holds other bytes.
+ */
+static __always_inline bool ks_is_current(struct sock *sk, const struct ks_call *call, __u32 n)
+{
+	__u8 dir = call->dir & 1;
+	__u32 seq = ks_seq(sk, dir), moved = seq - call->seq;
+
+	return moved == n || moved - ks_fin(sk, dir, seq) == n;
 }
 
 static __always_inline void ks_sock_done(struct ks_call *call, __u32 n, __u64 pid_tgid,
@@ -69,6 +82,11 @@ static __always_inline void ks_sock_done(struct ks_call *call, __u32 n, __u64 pi
 		s->bytes[call->dir & 1] += n;
 		return;
 	}
+	if (!ks_is_current(sk, call, n + call->later))
+		n = 0;
+	ks_catch_up(s, sk, call->dir, n, call->later);
+	if (!n)
+		return;
 	ks_moved(s, call, n, head, vec);
 }
 

@@ -58,7 +58,10 @@ static __always_inline struct ks_stream *ks_sock_make(struct sock *sk, __u8 role
 	s.role = role;
 	s.connect_ns = connect_ns;
 	s.born = born;
-	bpf_map_update_elem(&ks_socks, &key, &s, BPF_ANY);
+	if (bpf_map_update_elem(&ks_socks, &key, &s, BPF_ANY)) {
+		bpf_map_delete_elem(&ks_socks, &key); /* not this connection's */
+		return NULL;
+	}
 	return bpf_map_lookup_elem(&ks_socks, &key);
 }
 
@@ -141,18 +144,83 @@ static __always_inline void ks_tls_end(struct ks_key *key)
 	bpf_map_delete_elem(&ks_streams, key);
 }
 
+/* TCP's count of a direction, from here on. */
+static __always_inline void ks_seq_start(struct ks_stream *s, struct sock *sk)
+{
+	struct tcp_sock *tp = (struct tcp_sock *)sk;
+
+	s->seq[KS_OUT] = BPF_CORE_READ(tp, write_seq);
+	s->seq[KS_IN] = BPF_CORE_READ(tp, copied_seq);
+	s->counted[KS_OUT] = s->counted[KS_IN] = 1;
+}
+
+static __always_inline __u32 ks_seq(struct sock *sk, __u8 dir)
+{
+	struct tcp_sock *tp = (struct tcp_sock *)sk;
+
+	return dir == KS_OUT ? BPF_CORE_READ(tp, write_seq) : BPF_CORE_READ(tp, copied_seq);
+}
+
+/* 1 when TCP's count has gone past the FIN, which is no byte of the stream. */
+static __always_inline __u32 ks_fin(struct sock *sk, __u8 dir, __u32 seq)
+{
+	__u8 state = BPF_CORE_READ(sk, __sk_common.skc_state);
+
+	if (dir == KS_OUT)
+		return state != TCP_ESTABLISHED && state != TCP_CLOSE_WAIT && state != TCP_CLOSE;
+	return BPF_CORE_READ(sk, __sk_common.skc_flags) & (1 << SOCK_DONE) &&
+	       seq == BPF_CORE_READ((struct tcp_sock *)sk, rcv_nxt);
+}
+
+/*
+ * n bytes are about to be told, and `later` more have moved that will not be. What TCP counted
+ * beyond them went another way: splice, MSG_TRUNC, a zero-copy receive; or our program was not run
+ * (the kernel skips one that was preempted on this CPU: kernel/bpf/trampoline.c,
+ * __bpf_prog_enter_recur()).
+ */
+static __noinline int ks_catch_up(struct ks_stream *s, struct sock *sk, __u8 dir, __u32 n,
+				  __u32 later)
+{
+	__u32 seq = ks_seq(sk, dir), gap;
+
+	dir &= 1;
+	gap = s->counted[dir] ? seq - s->seq[dir] - n - later : 0;
+	s->seq[dir] = seq - later;
+	s->counted[dir] = 1;
+	if (gap)
+		gap -= ks_fin(sk, dir, seq);
+	if (gap == 0 || gap > 0x7fffffff) /* another thread was quicker */
+		return 0;
+	ks_count(KS_SEEN_BYTES, gap);
+	s->bytes[dir] += gap;
+	if (!s->http || ks_verdict(s->id) == KS_V_SKIP) {
+		ks_count(KS_SEEN_SKIPPED, gap);
+		s->pending[dir] |= KS_F_SKIPPED;
+	} else {
+		ks_count(KS_DROP_unseen, gap);
+		s->lost[dir] += gap;
+		s->pending[dir] |= KS_F_LOST;
+	}
+	return 0;
+}
+
 static __always_inline void ks_sock_end(struct sock *sk)
 {
 	__u64 key = (__u64)sk;
-	struct ks_stream *s = bpf_map_lookup_elem(&ks_socks, &key);
+	struct ks_stream *s = bpf_map_lookup_elem(&ks_socks, &key), *over;
 	struct ks_key tls;
 
 	if (!s)
 		return;
 	tls = s->tls_key;
+	if (s->opened && !s->tls) {
+		ks_catch_up(s, sk, KS_OUT, 0, 0);
+		ks_catch_up(s, sk, KS_IN, 0, 0);
+	}
 	if (s->opened)
 		ks_emit_stream(s, KS_EV_CLOSE, 0);
-	if (tls.handle)
+	over = bpf_map_lookup_elem(&ks_streams, &tls);
+	if (over && over->sk == key) /* it may have gone on to another socket */
 		ks_tls_end(&tls);
 	bpf_map_delete_elem(&ks_socks, &key);
 }

@@ -64,7 +64,8 @@ static __always_inline __u64 ks_proc_start(struct task_struct *task)
 }
 
 enum bpf_func_id___ks {
-	BPF_FUNC_get_current_task_btf___ks = 1, /* any number: the kernel's own is asked for by name */
+	BPF_FUNC_get_current_task_btf___ks =
+		1, /* any number: the kernel's own is asked for by name */
 };
 
 /* Of the current process. Since 5.11 the task can be followed without a guarded read for each step. */

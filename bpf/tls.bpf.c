@@ -52,7 +52,8 @@ static __always_inline bool ks_is_nested(const struct ks_call *outer, const stru
 	return outer && call->sp < outer->sp;
 }
 
-static __always_inline void ks_tls_keep_inner(__u64 key, struct ks_call *call, const struct ks_call *outer)
+static __always_inline void ks_tls_keep_inner(__u64 key, struct ks_call *call,
+					      const struct ks_call *outer)
 {
 	struct ks_call *inner;
 

@@ -11,7 +11,7 @@ enum ks_mark { KS_MARK_DENY = 1, KS_MARK_WATCH = 2 }; /* values of the per-proce
 
 struct ks_cfg {
 	__u32 watch;	  /* enum ks_watch: every process but the denied, or the listed and their children */
-	__u32 wake_bytes; /* ring fill that wakes the consumer */
+	__u32 wake_bytes; /* the consumer is woken each time the ring took this many */
 	__u32 call_cap;	  /* bytes copied of one call, at most KS_CALL_CAP */
 	__u32 pad;
 };

@@ -2,9 +2,9 @@
 /*
  * Not shipped. Loads the kernel side alone and prints what it says, one line an event, so that a
  * kernel can be asked without the rest of the agent: dump [-f FAMILY] [-t SECONDS] [-s SOFILE] [-x]
- * [-i] [-w DIR] [-r RING] [-c COMMAND]. Symbols are looked up in SOFILE with nm(1). -x prints
+ * [-i] [-l] [-w DIR] [-r RING] [-c COMMAND]. Symbols are looked up in SOFILE with nm(1). -x prints
  * payload, -w writes each direction of each stream to a file SOURCE.TGID.ID.DIRECTION at its
- * offsets: for loopback tests only. -i prints instruction counts. Main thread.
+ * offsets: for loopback tests only. -i prints instruction counts, -l watches COMMAND alone. Main thread.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +15,8 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include <bpf/bpf.h>
 
 #include "probe/internal.h"
 
@@ -170,15 +172,20 @@ static void print_counters(const struct probe *p)
 	       (unsigned long long)c[KS_SEEN_SKIPPED]);
 }
 
+/* Instructions of each program, and how many the verifier looked at (0 before Linux 5.16). */
 static void print_insns(const struct probe *p)
 {
 	struct bpf_program *prog;
 
 	bpf_object__for_each_program(prog, p->skel->obj)
 	{
-		if (bpf_program__autoload(prog))
-			printf("INSNS %s %zu\n", bpf_program__name(prog),
-			       bpf_program__insn_cnt(prog));
+		struct bpf_prog_info info = { 0 };
+		__u32 len = sizeof(info);
+
+		if (bpf_program__autoload(prog) &&
+		    !bpf_prog_get_info_by_fd(bpf_program__fd(prog), &info, &len))
+			printf("INSNS %s %zu %u\n", bpf_program__name(prog),
+			       bpf_program__insn_cnt(prog), info.verified_insns);
 	}
 }
 
@@ -186,14 +193,14 @@ struct options {
 	const char *family, *so, *command;
 	size_t ring;
 	int seconds;
-	bool insns;
+	bool insns, listed;
 };
 
 static void parse(struct options *o, int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "f:t:s:c:w:r:xi")) != -1) {
+	while ((c = getopt(argc, argv, "f:t:s:c:w:r:xil")) != -1) {
 		if (c == 'f')
 			o->family = optarg;
 		else if (c == 't')
@@ -210,6 +217,8 @@ static void parse(struct options *o, int argc, char **argv)
 			show_payload = true;
 		else if (c == 'i')
 			o->insns = true;
+		else if (c == 'l')
+			o->listed = true;
 		else
 			exit(2);
 	}
@@ -260,6 +269,8 @@ int main(int argc, char **argv)
 	struct probe_cfg cfg = { .family = o.family,
 				 .ring_bytes = o.ring,
 				 .bpf = { .wake_bytes = KS_WAKE_BYTES, .call_cap = KS_CALL_CAP } };
+	if (o.listed)
+		cfg.bpf.watch = KS_WATCH_LISTED;
 	signal(SIGINT, on_signal);
 	signal(SIGTERM, on_signal);
 	err = probe_new(&cfg, &p, why, sizeof(why));

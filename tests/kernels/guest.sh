@@ -9,7 +9,7 @@ cat >"$work/load.sh" <<C
 python3 traffic.py $work/sent plain
 python3 traffic.py $work/sent tls cert.pem key.pem
 C
-./dump -f "$family" -i -t 120 -r 16777216 -s "$lib" -w "$work/copied" -c "sh $work/load.sh" >"$work/dump" 2>&1
+timeout 150 ./dump -f "$family" -i -l -t 120 -r 16777216 -s "$lib" -w "$work/copied" -c "sh $work/load.sh" >"$work/dump" 2>&1
 grep -E '^(FAILED|REASON|LOADED|TLS attach|READY|COUNT|SEEN|DETACHED|BAD|WRITE)' "$work/dump" | sed 's/^/# /'
 grep -q '^READY' "$work/dump" || { echo "not ok 1 - load and attach"; echo "1..1"; exit 1; }
 grep -E '^INSNS' "$work/dump" | sed 's/^/# /'
