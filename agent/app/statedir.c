@@ -30,7 +30,7 @@ static int take(int fd, const char *path, uid_t uid, gid_t gid, char *why, size_
 
 	if (fstat(fd, &st) < 0)
 		return -errno;
-	/* metadata of everybody's calls: whoever made the directory, others do not look in; a group may be let in to read */
+	/* metadata of everybody's calls: others do not look in, whoever made the directory; a group may be let in */
 	if (st.st_uid == uid)
 		return st.st_mode & 027 && fchmod(fd, st.st_mode & 0750) < 0 ? -errno : 0;
 	if (!dir_is_empty(fd)) {
