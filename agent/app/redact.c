@@ -34,6 +34,8 @@ struct mask {
 	bool first_line, readable, coded;
 	/* JSON */
 	bool in_str, esc, is_key, keep, colon, crlf, sse_data;
+	bool events; /* an event stream, else JSON */
+	bool hex;    /* the line is hex digits so far: it may be a chunk size */
 	uint8_t depth, deep; /* deep: depth at which nothing is kept any more, 0 none */
 	uint8_t key_len, line_len;
 	char key[WORD], start[8];
@@ -138,6 +140,7 @@ static void body_start(struct mask *m)
 {
 	m->where = m->readable && !m->coded ? AT_BODY : AT_OPAQUE;
 	m->in_str = m->esc = m->colon = m->sse_data = m->crlf = false;
+	m->hex = true;
 	m->depth = m->deep = 0;
 	m->line_len = 0;
 	m->brk = BRK_NONE;
@@ -155,8 +158,10 @@ static void head_line_ends(struct mask *m)
 		return;
 	}
 	struct slice name = { m->name, m->name_len };
-	if (m->line == LINE_VALUE && slice_eq(name, SLICE("content-type")))
-		m->readable = value_has(m, "json") || value_has(m, "event-stream");
+	if (m->line == LINE_VALUE && slice_eq(name, SLICE("content-type"))) {
+		m->events = value_has(m, "event-stream");
+		m->readable = value_has(m, "json") || m->events;
+	}
 	if (m->line == LINE_VALUE && slice_eq(name, SLICE("content-encoding")))
 		m->coded = !value_has(m, "identity");
 	m->first_line = false;
@@ -178,7 +183,13 @@ static char head_byte(struct mask *m, char c)
 		m->line = c == '?' || secret ? LINE_SECRET : LINE_NAME;
 		return secret && c != '&' && c != '=' ? 'x' : c;
 	}
+	if (m->line == LINE_NAME && m->name_len == 0 && (c == ' ' || c == '\t')) {
+		m->line = LINE_SECRET; /* the rest of the line before (obs-fold, RFC 9112 section 5.2), which may be one */
+		return c;
+	}
 	if (m->line == LINE_NAME && c == ':') {
+		while (m->name_len && (m->name[m->name_len - 1] == ' ' || m->name[m->name_len - 1] == '\t'))
+			m->name_len--;
 		m->line = IN(m, name, secrets) ? LINE_SECRET : LINE_VALUE;
 		return c;
 	}
@@ -285,11 +296,29 @@ static void line_byte(struct mask *m, char c)
 {
 	if (c == '\n') {
 		m->line_len = 0;
+		m->hex = true;
 		m->sse_data = false;
 	} else if (m->line_len < 5) {
 		m->start[m->line_len++] = c;
 		m->sse_data = m->line_len == 5 && !memcmp(m->start, "data:", 5);
 	}
+}
+
+/* Outside of strings: numbers, true, false, null and [DONE]; between the values of JSON nothing but chunk sizes; the
+ * lines of an event stream that are not data. What else stands there is text that was announced wrongly. */
+static char bare_byte(struct mask *m, char c, bool data)
+{
+	if (isspace((unsigned char)c))
+		return c;
+	if (m->depth == 0 && m->events)
+		return data ? 'x' : c;
+	if (m->depth == 0) {
+		m->hex &= isxdigit((unsigned char)c) != 0;
+		return m->hex ? c : 'x';
+	}
+	if (isdigit((unsigned char)c))
+		return in_array(m) || m->deep ? '1' : c;
+	return strchr("+-.eEtruefalsnDON", c) && c ? c : 'x';
 }
 
 static char body_byte(struct mask *m, char c)
@@ -329,9 +358,7 @@ static char body_byte(struct mask *m, char c)
 	}
 	if (m->crlf && isxdigit((unsigned char)c)) /* a chunk size, until its own line ends */
 		return c;
-	if (m->depth == 0 && data && !isspace((unsigned char)c))
-		return 'x';
-	return isdigit((unsigned char)c) && (in_array(m) || m->deep) ? '1' : c;
+	return bare_byte(m, c, data);
 }
 
 /* crlf: set at CR; cleared by the line feed that ends the line after it. */

@@ -117,6 +117,12 @@ static void closed_by_default(void **state)
 	assert_string_equal(
 		mask("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-encoding: gzip\r\n\r\n{\"id\""),
 		"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-encoding: gzip\r\n\r\nxxxxx");
+	/* announced as JSON, but it is not: only what may be a chunk size, a number or a literal stays */
+	assert_string_equal(mask(HEAD "5\r\nMy PIN\r\n"), HEAD "5\r\nxx xxx\r\n");
+	assert_string_equal(mask(HEAD "{my secret} key"), HEAD "{xx sexret} xxx");
+	/* a name with a blank before its colon, and a value that goes on in the next line, are still a credential */
+	assert_string_equal(mask("GET / HTTP/1.1\r\nAuthorization : Bearer a\r\n sk-1\r\nA: b\r\n\r\n"),
+			    "GET / HTTP/1.1\r\nAuthorization : xxxxxx x\r\n xxxx\r\nA: b\r\n\r\n");
 	/* a line break inside a string is no JSON: nothing after it is trusted */
 	assert_string_equal(mask(HEAD "{\"a\":\"b\nc\",\"id\":\"d\"}"),
 			    HEAD "{\"a\":\"x\nxxxxxxxxxxxx");
