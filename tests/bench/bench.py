@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The figures of kernspan: each is measured, printed with method and spread, and kept in out/bench.json.
 
-usage: bench.py [NAME...]     names: pipeline size idle connections floor complete first_chunk
+usage: bench.py [NAME...]     names: pipeline size idle connections complete first_chunk sdk floor
 Ratios come from interleaved rounds of one run, because this kind of machine is shared and its traps are dear.
 """
 import atexit
@@ -220,6 +220,21 @@ def bench_first_chunk():
     result("first_chunk.p99", p99, "ms", "<= 1", p99 <= 1, how)
 
 
+def bench_sdk():
+    python = next((p for p in (os.path.join(OUT, d, "venv/bin/python") for d in ("lab", "")) if os.path.exists(p)), "")
+    if not python:
+        result("first_chunk.sdk", -1.0, "ms", "<= 5", False, "not measured: `make test` installs the SDKs first")
+        return
+    done = subprocess.run([python, os.path.join(ROOT, "tests/bench/sdk.py")], capture_output=True, text=True, env={
+        **os.environ, "PATH": os.path.dirname(python) + ":" + os.environ["PATH"]})
+    if done.returncode:
+        raise SystemExit(done.stderr[-2000:])
+    for name, apart in json.loads(done.stdout).items():
+        value = statistics.median(abs(d) for d in apart)
+        result(f"first_chunk.{name}", value, "ms", "<= 5", value <= 5,
+               f"median |SDK's clock - span|, {len(apart)} calls over TLS, {min(apart):.1f}..{max(apart):.1f}")
+
+
 def find_libssl():
     out = subprocess.run(["ldd", os.path.join(LOAD, "sse_server")], capture_output=True, text=True).stdout
     return re.search(r"libssl\S* => (\S+)", out).group(1)
@@ -307,7 +322,7 @@ def bench_floor():
 
 
 BENCHES = [("pipeline", bench_pipeline), ("size", bench_size), ("idle", bench_idle), ("connections", bench_connections),
-           ("complete", bench_complete), ("first_chunk", bench_first_chunk), ("floor", bench_floor)]
+           ("complete", bench_complete), ("first_chunk", bench_first_chunk), ("sdk", bench_sdk), ("floor", bench_floor)]
 
 
 def main():
