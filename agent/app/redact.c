@@ -184,7 +184,7 @@ static char head_byte(struct mask *m, char c)
 		return secret && c != '&' && c != '=' ? 'x' : c;
 	}
 	if (m->line == LINE_NAME && m->name_len == 0 && (c == ' ' || c == '\t')) {
-		m->line = LINE_SECRET; /* the rest of the line before (obs-fold, RFC 9112 section 5.2), which may be one */
+		m->line = LINE_SECRET; /* obs-fold (RFC 9112 section 5.2): more of the line before, which may be one */
 		return c;
 	}
 	if (m->line == LINE_NAME && c == ':') {
