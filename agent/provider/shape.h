@@ -68,7 +68,7 @@ struct facts {
 enum evidence {
 	SEEN_MODEL = 1,
 	SEEN_INPUT = 2,	 /* messages, prompt, input */
-	SEEN_LIMIT = 4,	 /* max_tokens, which Anthropic demands */
+	SEEN_LIMIT = 4,	 /* what this API demands and others do not have: max_tokens, input_type */
 	SEEN_ANSWER = 8, /* choices, output, content, data: enough where the path is special */
 	SEEN_END = 16,	 /* a mark of the answer that counts only with the request's */
 };
