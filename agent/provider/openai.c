@@ -16,6 +16,7 @@ enum hook {
 	CALL_NAME,
 	FUNCTION, /* before there were tools */
 	OUTPUT_TYPE,
+	FILTERED,
 };
 
 const struct field openai_error[4] = {
@@ -90,6 +91,9 @@ static void hook(struct decode *d, int arg, const struct json_value *v, struct s
 		if (v->type == JSON_STRING)
 			openai_output_type(d, text);
 		break;
+	case FILTERED:
+		d->f.call.refusal |= v->type == JSON_BOOL && text.ptr[0] == 't';
+		break;
 	}
 }
 
@@ -159,6 +163,7 @@ static const struct field sampling[] = {
 	INT("max_completion_tokens", call.max_tokens),
 	INT("n", call.choice_count),
 	INT("seed", call.seed),
+	INT("random_seed", call.seed), /* Mistral */
 	INT("top_k", call.top_k),
 	DOUBLE("temperature", call.temperature),
 	DOUBLE("top_p", call.top_p),
@@ -199,6 +204,7 @@ static const struct field answer[] = {
 	HOOK("choices[]", CHOICE),
 	HOOK("choices[].index", CHOICE_INDEX),
 	HOOK("choices[].finish_reason", CHOICE_FINISH),
+	HOOK("choices[].content_filter_results.*.filtered", FILTERED), /* Azure */
 	HINT("timings", "llama_cpp"),
 	HINT("x_groq", "groq"),
 	HINT("prompt_logprobs", "vllm"),
@@ -233,7 +239,8 @@ static const struct field chat_plain[] = {
 
 static const struct field chat_stream[] = {
 	CONTENT("choices[].delta.content"),
-	CONTENT("choices[].delta.content[].text"), /* Mistral */
+	CONTENT("choices[].delta.content[].text"), /* Mistral, and the next */
+	CONTENT("choices[].delta.content[].thinking[].text"),
 	CONTENT("choices[].delta.reasoning_content"),
 	CONTENT("choices[].delta.reasoning"),
 	CONTENT("choices[].delta.audio.data"),
