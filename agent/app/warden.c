@@ -27,6 +27,7 @@
 #define STOP_NS	      12000000000ull /* for it to end: longer than its own drain and close */
 #define SETTLE_NS     700000000ull /* after the program ended, for the last events of its connections */
 #define TURN_MS	      1000
+#define IDENT_WAIT_NS 10000000000ull /* after the agent process was too busy, before it is waited for again */
 
 static void stop(struct warden *w, int code)
 {
@@ -44,8 +45,20 @@ static void on_ident(void *ctx, const struct ks_ev_ident *ident)
 {
 	struct warden *w = ctx;
 
-	if (!w->agent_gone && ipc_send(w->ipc.fd, ident, sizeof(*ident)) < 0)
+	uint64_t now = clock_ns(CLOCK_MONOTONIC);
+	int err;
+
+	if (w->agent_gone)
+		return;
+	/* one wait of a second is enough: with a parser that stands still each of a thousand processes would cost one */
+	if (now < w->ident_wait_ns)
+		err = send(w->ipc.fd, ident, sizeof(*ident), MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
+	else
+		err = ipc_send(w->ipc.fd, ident, sizeof(*ident));
+	if (err) {
+		w->ident_wait_ns = now + IDENT_WAIT_NS;
 		log_warn("warden", "the agent process is too busy to take a process identity");
+	}
 }
 
 static int on_ctl_record(void *ctx, void *data, size_t len)

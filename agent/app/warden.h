@@ -33,6 +33,7 @@ struct warden {
 	struct loop_fd ipc, resolve, signals, ctl;
 	pid_t agent_pid;
 	struct launch launch; /* pid 0: no program was given */
+	uint64_t ident_wait_ns; /* until then an identity is not waited for */
 	uint64_t start_ns, watch_due_ns, stop_due_ns, watchdog_ns, watchdog_due_ns;
 	int launch_status; /* exit code of the program, -1 while it runs */
 	bool agent_gone, stopping, interrupted;
