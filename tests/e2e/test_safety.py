@@ -89,6 +89,20 @@ def test_store_is_closed_to_others(tmp_path):
     assert all(stat.S_IMODE(os.stat(file).st_mode) == 0o600 for file in store.iterdir())
 
 
+def test_store_is_read_as_its_owner(tmp_path):
+    """The parsing process writes the store; root does not read what it may have been made to leave there."""
+    agent = Agent(store=str(tmp_path / "store"))
+    with subprocess.Popen([KERNSPAN, "observe", "--store", tmp_path / "store", "--follow"], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE) as observe:
+        time.sleep(1)
+        with open(f"/proc/{observe.pid}/status", encoding="ascii") as f:
+            ids = {line.split()[1] for line in f if line.startswith("Uid:")}
+        observe.terminate()
+        assert observe.wait(10) == 0, observe.stderr.read()
+    assert ids == {str(os.stat(tmp_path / "store").st_uid)} and "0" not in ids
+    assert agent.stop() == 0
+
+
 def test_parser_has_no_input():
     """Standard input of the parsing process is nobody's terminal and no directory."""
     agent = Agent()
@@ -107,6 +121,21 @@ def test_program_ends_but_the_parser_has_its_time():
     assert agent.process.wait(15) == 128 + signal.SIGTERM, agent.stderr  # the program's status
     agent.stop()
     assert "signal 9" not in agent.stderr
+
+
+def test_parser_that_stands_still(tmp_path):
+    """Identities that the parser does not take cost the privileged process one wait, not one each: it answers, and ends."""
+    agent = Agent()
+    parser = agent.stats()["agent_pid"]
+    os.kill(parser, signal.SIGSTOP)
+    script = tmp_path / "again"  # each exec is an identity; the socket holds some 1600
+    script.write_text('[ "$1" = 0 ] && exit; sleep 0.003; exec sh "$0" $(($1 - 1))\n', encoding="ascii")
+    subprocess.run(["sh", script, "2000"], check=True, timeout=120)
+    began = time.monotonic()
+    agent.stats()
+    assert time.monotonic() - began < 3 and "too busy" in agent.stderr
+    os.kill(parser, signal.SIGCONT)
+    assert agent.stop() == 0
 
 
 @pytest.mark.skipif(not shutil.which("nohup"), reason="no nohup")
