@@ -64,15 +64,13 @@ static void push(struct proto *p, struct chunk *c, const uint8_t *at, size_t len
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	static struct proto *p;
+	struct proto *p;
 	struct proc_info proc = { .tgid = 1 };
 	struct conn_info conn = { .id = 1, .proc = &proc };
 	void *state = NULL;
 	struct chunk c = { .conn = &conn, .state = &state, .ts_ns = 1 };
 
-	if (!p)
-		MUST(proto_new(&(struct proto_cfg){ 0 }, (struct message_sink){ NULL, take }, &p) ==
-		     0);
+	MUST(proto_new(&(struct proto_cfg){ 0 }, (struct message_sink){ NULL, take }, &p) == 0);
 	for (size_t at = 0; at + 2 <= len;) {
 		uint8_t control = data[at];
 		size_t want = data[at + 1] * (control & 8 ? 16u : 1u), part;
@@ -97,5 +95,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	push(p, &c, data, 0);
 	MUST(!open_cnt && !state && !proto_exchanges(p) && !pool_cnt(p->heads) &&
 	     !arena_pool_bytes(p->arenas));
+	proto_free(p);
 	return 0;
 }

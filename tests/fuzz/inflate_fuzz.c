@@ -23,14 +23,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	static const char *const codings[] = { "gzip",	  "deflate",	"br",	       "zstd",
 					       "gzip,br", "zstd, gzip", "deflate,zstd" };
-	static struct inflaters *all;
+	struct inflaters *all;
 	struct inflate *f = NULL;
 	size_t out = 0, in = 0, piece;
 
-	if (!all)
-		MUST(inflaters_new(&all) == 0);
 	if (len < 2)
 		return 0;
+	MUST(inflaters_new(&all) == 0);
 	MUST(inflate_new(all, slice_str(codings[data[0] % 7]), &f) == 0 && f);
 	piece = data[1] + 1u;
 	for (size_t at = 2; at < len; at += piece) {
@@ -47,5 +46,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 			break;
 	}
 	inflate_free(f);
+	inflaters_free(all);
 	return 0;
 }
