@@ -25,6 +25,10 @@ struct pool {
 	uint32_t free; /* top of the stack, 0 none */
 };
 
+/* Entries may own memory of libraries; the leak sanitizer, where it is linked in, does not look into mappings by itself. */
+extern void __lsan_register_root_region(const void *mem, size_t len) __attribute__((weak));
+extern void __lsan_unregister_root_region(const void *mem, size_t len) __attribute__((weak));
+
 static struct node *node_at(const struct pool *p, uint32_t i)
 {
 	return (struct node *)(p->mem + (size_t)i * p->stride);
@@ -65,6 +69,8 @@ int pool_new(size_t len, uint32_t cap, struct pool **ret)
 		free(p);
 		return -ENOMEM;
 	}
+	if (__lsan_register_root_region)
+		__lsan_register_root_region(p->mem, p->mem_len);
 	*ret = p;
 	return 0;
 }
@@ -73,6 +79,8 @@ void pool_free(struct pool *p)
 {
 	if (!p)
 		return;
+	if (__lsan_unregister_root_region)
+		__lsan_unregister_root_region(p->mem, p->mem_len);
 	munmap(p->mem, p->mem_len);
 	free(p);
 }

@@ -31,7 +31,7 @@ struct step {
 	BrotliDecoderState *br;
 	ZSTD_DCtx *zs;
 	uint8_t head[2]; /* deflate: its first bytes tell zlib (RFC 1950) from raw (RFC 1951) */
-	uint8_t head_len;
+	uint8_t head_len; /* zstd: 1 inside a frame */
 	bool ready; /* deflate: told */
 	bool ended; /* the coded data ended; what follows is ignored, or a further gzip member */
 };
@@ -287,12 +287,24 @@ static bool brotli_step(struct step *s, struct cursor *c)
 	return err != BROTLI_DECODER_RESULT_ERROR;
 }
 
+/* RFC 8878 section 3.1: a frame or a skippable frame. The library also reads the formats of before (first bytes 0x1e,
+ * 0x22..0x27), and with decoders that allocate behind our cap. */
+static bool zstd_frame(unsigned char first)
+{
+	return first == 0x28 || (first & 0xf0) == 0x50;
+}
+
 static bool zstd_step(struct step *s, struct cursor *c)
 {
 	ZSTD_inBuffer in = { c->in, c->in_len, 0 };
 	ZSTD_outBuffer out = { c->out, c->out_cap, c->out_len };
-	size_t err = ZSTD_decompressStream(s->zs, &out, &in);
+	size_t err;
 
+	if (!s->head_len && c->in_len && !zstd_frame((unsigned char)*c->in))
+		return false;
+	err = ZSTD_decompressStream(s->zs, &out, &in);
+	if (!err || in.pos)
+		s->head_len = err != 0; /* 0: the next byte begins a frame */
 	c->in += in.pos;
 	c->in_len -= in.pos;
 	c->out_len = out.pos;
