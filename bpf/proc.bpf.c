@@ -4,9 +4,20 @@
 
 #include <bpf/bpf_tracing.h>
 
+/* Calls that will not return: exit or exec from within a callback, or a system call that ends the thread. */
+static __always_inline void proc_forget_calls(void)
+{
+	__u64 key = bpf_get_current_pid_tgid(), inner = key | KS_INNER;
+
+	bpf_map_delete_elem(&ks_calls, &key);
+	bpf_map_delete_elem(&ks_calls, &inner);
+	bpf_map_delete_elem(&ks_sockcalls, &key);
+}
+
 SEC("?raw_tp/sched_process_exec")
 int proc_exec(void *ctx)
 {
+	proc_forget_calls();
 	if (ks_watched(ks_tgid()))
 		ks_proc_emit(KS_EV_EXEC, NULL);
 	return 0;
@@ -20,14 +31,10 @@ SEC("?raw_tp/sched_process_exit")
 int proc_exit(void *ctx)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-	__u64 key = bpf_get_current_pid_tgid();
-	__u32 tgid = key >> 32;
+	__u32 tgid = ks_tgid();
 	struct ks_ev_proc *e;
 
-	bpf_map_delete_elem(&ks_calls, &key);
-	bpf_map_delete_elem(&ks_sockcalls, &key);
-	key |= KS_INNER;
-	bpf_map_delete_elem(&ks_calls, &key);
+	proc_forget_calls();
 	if (BPF_CORE_READ(task, signal, live.counter))
 		return 0;
 	if (ks_watched(tgid)) {

@@ -40,6 +40,9 @@ static __always_inline bool ks_sock_nested(struct ks_stream *sock, __u64 pid_tgi
 	if (!outer || (!sock->tls && head != KS_HEAD_TLS))
 		return sock->tls;
 	sock->tls = 1;
+	s = bpf_map_lookup_elem(&ks_streams, &sock->tls_key);
+	if (s && s->sock_id == sock->id && s->handle != outer->owner)
+		return true; /* another handle, used inside a callback of this one */
 	s = ks_tls_get(outer->owner);
 	if (s)
 		ks_bind(s, sock, KS_RUNG_NESTED);

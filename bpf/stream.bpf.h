@@ -118,13 +118,31 @@ static __always_inline void ks_take_facts(struct ks_stream *s, const struct ks_s
 		s->born = 1;
 }
 
+/* The handle has gone on to another connection: what follows is another stream. */
+static __always_inline void ks_tls_restart(struct ks_stream *s)
+{
+	if (s->opened)
+		ks_emit_stream(s, KS_EV_CLOSE, 0);
+	s->id = ks_new_id();
+	s->generation++;
+	bpf_map_update_elem(&ks_gens, &s->tls_key, &s->generation, BPF_ANY);
+	s->bytes[KS_OUT] = s->bytes[KS_IN] = 0;
+	s->lost[KS_OUT] = s->lost[KS_IN] = 0;
+	s->pending[KS_OUT] = s->pending[KS_IN] = 0;
+	s->hs_start_ns = s->hs_end_ns = 0;
+	s->http = s->opened = s->born = 0;
+}
+
 /*
- * Evidence of strength `rung` says that s runs over sock. A weaker one never replaces a stronger.
+ * Evidence of strength `rung` says that s runs over sock. A weaker one never replaces a stronger,
+ * unless the handle has been given another socket.
  */
 static __always_inline void ks_bind(struct ks_stream *s, struct ks_stream *sock, __u8 rung)
 {
-	if (s->rung > rung || (s->rung == rung && s->sock_id == sock->id))
+	if (s->sock_id == sock->id ? s->rung >= rung : s->rung > rung && rung != KS_RUNG_SET_FD)
 		return;
+	if (s->sock_id && s->sock_id != sock->id && (s->bytes[KS_OUT] || s->bytes[KS_IN]))
+		ks_tls_restart(s);
 	ks_take_facts(s, sock);
 	s->rung = rung;
 	sock->tls_key = s->tls_key;

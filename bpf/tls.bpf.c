@@ -46,6 +46,20 @@ extern void bpf_preempt_enable(void) __weak __ksym;
 #define KS_RET_POP 0
 #endif
 
+/* Bytes of a direction, their number unknown, are not followed: the next record says so. */
+static __noinline int ks_tls_lost(__u64 handle, __u8 dir, __u32 reason)
+{
+	struct ks_stream *s;
+	struct ks_key key;
+
+	ks_count(reason, 1);
+	ks_key_of(&key, handle);
+	s = bpf_map_lookup_elem(&ks_streams, &key);
+	if (s)
+		s->pending[dir & 1] |= KS_F_LOST;
+	return 0;
+}
+
 /* Stacks grow down: a call nested in the kept one starts below it. */
 static __always_inline bool ks_is_nested(const struct ks_call *outer, const struct ks_call *call)
 {
@@ -97,7 +111,7 @@ static __always_inline void ks_tls_enter(struct pt_regs *ctx, __u8 dir, __u8 kin
 		err = bpf_map_update_elem(&ks_calls, &key, &call, BPF_ANY);
 	}
 	if (err)
-		ks_count(KS_DROP_calls_full, 1);
+		ks_tls_lost(call.owner, dir, KS_DROP_calls_full);
 }
 
 /*
@@ -152,8 +166,12 @@ static __always_inline void ks_tls_done(struct ks_call *call, int ret)
 	struct ks_stream *s;
 	__u64 n = ret;
 
-	if (ret <= 0 || (call->ret && bpf_probe_read_user(&n, sizeof(n), (void *)call->ret)))
+	if (ret <= 0)
 		return;
+	if (call->ret && bpf_probe_read_user(&n, sizeof(n), (void *)call->ret)) {
+		ks_tls_lost(call->owner, call->dir, KS_DROP_fault);
+		return;
+	}
 	s = ks_tls_get(call->owner);
 	if (!s)
 		return;

@@ -147,18 +147,18 @@ static int attach_all(struct probe *p)
 	return 0;
 }
 
-static volatile uint64_t *map_array(const struct bpf_map *map, size_t entries)
+static volatile uint64_t *map_array(const struct bpf_map *map, size_t entries, int prot)
 {
-	void *mem = mmap(NULL, entries * sizeof(uint64_t), PROT_READ | PROT_WRITE, MAP_SHARED,
-			 bpf_map__fd(map), 0);
+	void *mem = mmap(NULL, entries * sizeof(uint64_t), prot, MAP_SHARED, bpf_map__fd(map), 0);
 
 	return mem == MAP_FAILED ? NULL : mem;
 }
 
 static int map_shared(struct probe *p)
 {
-	p->verdicts = map_array(p->skel->maps.ks_verdicts, KS_VERDICT_SLOTS);
-	p->counters = map_array(p->skel->maps.ks_counters, KS_COUNTERS);
+	p->verdicts =
+		map_array(p->skel->maps.ks_verdicts, KS_VERDICT_SLOTS, PROT_READ | PROT_WRITE);
+	p->counters = map_array(p->skel->maps.ks_counters, KS_COUNTERS, PROT_READ);
 	return p->verdicts && p->counters ? 0 : -errno;
 }
 
@@ -212,11 +212,32 @@ static void keep_reason(struct probe *p, enum probe_family f, const char *why)
 	p->reason[f] = strdup(why);
 }
 
+/*
+ * Can a tracing program be preempted? Then the kernel skips it for every other task on that CPU
+ * until it goes on (kernel/bpf/trampoline.c, __bpf_prog_enter_recur()); a kprobe runs with
+ * preemption off. The function is there with CONFIG_PREEMPTION.
+ */
+static bool kernel_preempts(void)
+{
+	struct btf *btf = object_btf();
+	bool yes = btf && btf__find_by_name_kind(btf, "preempt_schedule", BTF_KIND_FUNC) > 0;
+
+	btf__free(btf);
+	return yes;
+}
+
 /* Best family first; without any, library calls are still seen. */
 static int load_best(struct probe *p, const struct probe_cfg *cfg, char *why, size_t why_len)
 {
-	for (int f = 0; f < FAMILY_SOCKET_CNT; f++) {
-		p->family = (enum probe_family)f;
+	enum probe_family order[FAMILY_SOCKET_CNT] = { FAMILY_FENTRY, FAMILY_KPROBE,
+						       FAMILY_TRACEPOINT };
+
+	if (kernel_preempts()) {
+		order[0] = FAMILY_KPROBE;
+		order[1] = FAMILY_FENTRY;
+	}
+	for (int i = 0; i < FAMILY_SOCKET_CNT; i++) {
+		p->family = order[i];
 		if (object_load(p, p->family, cfg, why, why_len) == 0)
 			return 0;
 		keep_reason(p, p->family, why);
