@@ -142,14 +142,14 @@ struct ks_file {
 		__uint(max_entries, bytes);         \
 	}
 
-/* One list for both: KS_MAP_DECL is `extern` for users and empty in maps.bpf.c. */
 /*
- * A callback of the library may turn a connection round: Node writes its first request inside the SSL_read() that ends
- * the handshake. Such a call moves bytes of its own, in the other direction, and is kept beside the outer one, under the
- * thread's key with this bit (a tgid has 22 bits).
+ * A callback of the library may turn a connection round: Node writes its first request inside the
+ * SSL_read() that ends the handshake. Such a call moves bytes of its own, in the other direction,
+ * and is kept beside the outer one, under the thread's key with this bit (a tgid has 22 bits).
  */
 #define KS_INNER (1ULL << 63)
 
+/* One list for both: KS_MAP_DECL is `extern` for users and empty in maps.bpf.c. */
 #ifndef KS_MAP_DECL
 #define KS_MAP_DECL extern
 #endif

@@ -25,7 +25,7 @@ struct pool {
 	uint32_t free; /* top of the stack, 0 none */
 };
 
-/* Entries may own memory of libraries; the leak sanitizer, where it is linked in, does not look into mappings by itself. */
+/* Entries may own memory of libraries; the leak sanitizer, where it is linked in, does not look into mappings. */
 extern void __lsan_register_root_region(const void *mem, size_t len) __attribute__((weak));
 extern void __lsan_unregister_root_region(const void *mem, size_t len) __attribute__((weak));
 
