@@ -129,9 +129,9 @@ $(PROGS): $(B)/%: %.c $(LIB) $(SKEL) | $(O)/.deps-check $(O)/.deps-test
 
 progs: $(PROGS)
 units: $(UNITS)
-	$(Q)tests/unit/run.sh $(UNITS)
+	$(Q)UNIT_SECS=$(if $(SAN),400,60) tests/unit/run.sh $(UNITS)
 corpora: $(CORPORA)
-	$(Q)tests/fuzz/corpora.sh $(CORPORA)
+	$(Q)CORPUS_SECS=$(if $(SAN),400,60) tests/fuzz/corpora.sh $(CORPORA)
 $(B)/tests/replay/torture: tests/replay/torture.c $(LIB) $(SKEL) | $(O)/.deps-check
 	@mkdir -p $(@D)
 	$(call say,TEST,$<)$(TESTCC) $< $(LDFLAGS) $(LIB) $(LDLIBS) -o $@
