@@ -4,7 +4,7 @@
  * the last those of the output. input_tokens leaves cached tokens out; the sum is made at the end (semconv.md
  * section 4). Loop thread; state is in the exchange's arena.
  */
-#include "provider/decode.h"
+#include "provider/recognise.h"
 
 enum hook {
 	EVENT_TYPE,
@@ -200,20 +200,35 @@ static const struct field events[] = {
 	STR("error.type", err_code),
 };
 
+#define MESSAGES                                                                                   \
+	.op = CALL_CHAT, .request = { MAP("", request) },                                          \
+	.plain = { MAP("", message), MAP("usage.", input_usage), MAP("usage.", output_usage),      \
+		   MAP("", plain) },                                                               \
+	.stream = { MAP("", events), MAP("message.", message), MAP("message.usage.", input_usage), \
+		    MAP("usage.", input_usage) },                                                  \
+	.hook = hook, .event_end = event_end, .finish = finish
+
 static const struct api apis[] = {
 	{
 		.suffix = "/v1/messages",
-		.op = CALL_CHAT,
 		.need = SEEN_INPUT | SEEN_MODEL | SEEN_LIMIT,
 		.anywhere = SEEN_INPUT | SEEN_MODEL | SEEN_LIMIT,
-		.request = { MAP("", request) },
-		.plain = { MAP("", message), MAP("usage.", input_usage),
-			   MAP("usage.", output_usage), MAP("", plain) },
-		.stream = { MAP("", events), MAP("message.", message),
-			    MAP("message.usage.", input_usage), MAP("usage.", input_usage) },
-		.hook = hook,
-		.event_end = event_end,
-		.finish = finish,
+		MESSAGES,
+	},
+	/* Claude on Vertex AI */
+	{
+		.suffix = ":rawPredict",
+		.within = "/publishers/anthropic/",
+		.need = SEEN_INPUT | SEEN_LIMIT,
+		.model = path_model,
+		MESSAGES,
+	},
+	{
+		.suffix = ":streamRawPredict",
+		.within = "/publishers/anthropic/",
+		.need = SEEN_INPUT | SEEN_LIMIT,
+		.model = path_model,
+		MESSAGES,
 	},
 };
 

@@ -4,7 +4,7 @@
  * with alt=sse, else one array whose elements are the events; each record has the counts so far, thoughts and tool use
  * apart (semconv.md section 4). Loop thread; state is in the exchange's arena.
  */
-#include "provider/decode.h"
+#include "provider/recognise.h"
 
 enum hook {
 	ELEMENT, /* of the array */
@@ -18,18 +18,6 @@ enum hook {
 	MIME_TYPE,
 	MODALITY,
 };
-
-/* ".../models/{model}:method" */
-static struct slice model(struct slice path)
-{
-	size_t end = path.len, at;
-
-	while (end && path.ptr[end - 1] != ':')
-		end--;
-	for (at = end; at && path.ptr[at - 1] != '/'; at--)
-		;
-	return end ? (struct slice){ path.ptr + at, end - 1 - at } : SLICE_NONE;
-}
 
 static void choice_hook(struct decode *d, int arg, const struct json_value *v, struct slice text,
 			size_t level)
@@ -240,7 +228,7 @@ static const struct api apis[] = {
 		.suffix = ":generateContent",
 		.op = CALL_GENERATE_CONTENT,
 		.need = SEEN_INPUT,
-		.model = model,
+		.model = path_model,
 		.request = REQUEST,
 		.plain = { MAP("", record), MAP("usageMetadata.", usage), MAP("", error) },
 		.stream = { MAP("", record), MAP("usageMetadata.", usage), MAP("", error) },
@@ -252,7 +240,7 @@ static const struct api apis[] = {
 		.suffix = ":streamGenerateContent",
 		.op = CALL_GENERATE_CONTENT,
 		.need = SEEN_INPUT,
-		.model = model,
+		.model = path_model,
 		.streams = true,
 		.array = true,
 		.request = REQUEST,
@@ -267,7 +255,7 @@ static const struct api apis[] = {
 		.suffix = ":embedContent",
 		.op = CALL_EMBEDDINGS,
 		.need = SEEN_INPUT,
-		.model = model,
+		.model = path_model,
 		.request = { MAP("", embed_request) },
 		.plain = { MAP("", embed_answer), MAP("", error) },
 		.hook = hook,
@@ -276,7 +264,7 @@ static const struct api apis[] = {
 		.suffix = ":batchEmbedContents",
 		.op = CALL_EMBEDDINGS,
 		.need = SEEN_INPUT,
-		.model = model,
+		.model = path_model,
 		.request = { MAP("", embed_request) },
 		.plain = { MAP("", embed_answer), MAP("", error) },
 		.hook = hook,

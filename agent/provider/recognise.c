@@ -79,6 +79,11 @@ struct slice target_path(struct slice target, struct slice *ret_authority)
 	return target;
 }
 
+static bool lies_within(const char *part, struct slice path)
+{
+	return !part || memmem(path.ptr, path.len, part, strlen(part));
+}
+
 const struct route *route_find(const struct route *routes, size_t cnt, struct slice path)
 {
 	const struct route *best = NULL;
@@ -89,7 +94,8 @@ const struct route *route_find(const struct route *routes, size_t cnt, struct sl
 	for (size_t i = 0; i < cnt; i++) {
 		struct slice suffix = slice_str(routes[i].api->suffix);
 
-		if (suffix.len > best_len && slice_ends(path, suffix)) {
+		if (suffix.len > best_len && slice_ends(path, suffix) &&
+		    lies_within(routes[i].api->within, path)) {
 			best = &routes[i];
 			best_len = suffix.len;
 		}
@@ -149,4 +155,15 @@ struct slice deployment(struct slice path)
 			return (struct slice){ name.ptr, (size_t)(slash - name.ptr) };
 	}
 	return SLICE_NONE;
+}
+
+struct slice path_model(struct slice path)
+{
+	size_t end = path.len, at;
+
+	while (end && path.ptr[end - 1] != ':')
+		end--;
+	for (at = end; at && path.ptr[at - 1] != '/'; at--)
+		;
+	return end ? (struct slice){ path.ptr + at, end - 1 - at } : SLICE_NONE;
 }

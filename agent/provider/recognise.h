@@ -22,6 +22,8 @@ const struct route *route_of_client(const struct route *routes, size_t cnt,
 bool is_json(const struct message *head);
 /* ".../deployments/{name}/..." of Azure: the name; empty if it is not such a path. */
 struct slice deployment(struct slice path);
+/* ".../models/{model}:{method}" of Google: the model; empty if there is no method. */
+struct slice path_model(struct slice path);
 
 /* Take what the headers of a request or a response say into the call. */
 void request_headers(struct decode *d, const struct message *head);

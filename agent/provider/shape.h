@@ -136,6 +136,7 @@ struct map {
 
 struct api {
 	const char *suffix; /* of the path; the longest that fits wins */
+	const char *within; /* somewhere in the path; NULL: anything */
 	const char *type;   /* openai.api.type or NULL */
 	enum call_op op;
 	uint32_t need;	   /* evidence that a call to an unknown host must give */

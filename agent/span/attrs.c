@@ -60,6 +60,7 @@ static void request(struct build *b, const struct ai_call *c)
 static void tool_calls(struct build *b, const struct ai_call *c)
 {
 	struct slice *names, *ids;
+	bool any_id = false;
 
 	if (!c->tool_cnt)
 		return;
@@ -71,9 +72,11 @@ static void tool_calls(struct build *b, const struct ai_call *c)
 	for (size_t i = 0; i < c->tool_cnt; i++) {
 		names[i] = c->tool[i].name;
 		ids[i] = c->tool[i].id;
+		any_id |= ids[i].len > 0;
 	}
 	build_list(b, SC_TOOL_CALL_NAMES, names, c->tool_cnt);
-	build_list(b, SC_TOOL_CALL_IDS, ids, c->tool_cnt);
+	if (any_id) /* Gemini, Ollama: calls often have none */
+		build_list(b, SC_TOOL_CALL_IDS, ids, c->tool_cnt);
 }
 
 static void response(struct build *b, const struct ai_call *c)

@@ -140,7 +140,7 @@ static inline void head_line(struct reading *r, const char *line, size_t len)
 		return;
 	}
 	r->chunked |= slice_ieq(s, SLICE("Transfer-Encoding: chunked"));
-	r->keep_newline |= slice_ieq(s, SLICE("Content-Type: text/event-stream")) ||
+	r->keep_newline |= slice_starts(s, SLICE("Content-Type: text/event-stream")) ||
 			   slice_ieq(s, SLICE("Content-Type: application/x-ndjson"));
 	text_add(&r->head, line, len);
 	text_add(&r->head, "\r\n", 2);
