@@ -32,7 +32,7 @@
 #define KS_PENDING_MMAPS 256	/* MMAP events waiting for their file to be looked at */
 #define KS_MAPS_READ_CAP (16 * 1024 * 1024) /* bytes read of one /proc/PID/maps */
 #define KS_ENVIRON_CAP (1024 * 1024)	     /* bytes read of one /proc/PID/environ */
-#define KS_ELF_READ_CAP (256 * 1024 * 1024)  /* bytes read of one ELF file */
+#define KS_ELF_READ_CAP (64 * 1024 * 1024)   /* bytes read of one ELF file */
 
 /* flow, proto */
 #define KS_CONNS 32768		/* connections followed at once */

@@ -9,6 +9,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "limits.h"
@@ -23,6 +24,9 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "headers are read in p
 #define ELF_NAME_HITS 64   /* places in a string table where a wanted name ends */
 #define ELF_NAME_LEN  64   /* longest wanted name */
 #define ELF_BUF	      16384
+#define ELF_CPU_NS    100000000ULL /* a file made to be slow is given up after this much of our CPU */
+#define ELF_CPU_CHECK (256 * 1024) /* bytes read between two looks at that clock */
+#define ELF_READ_COST 1024	   /* what a read costs in bytes, however short */
 
 struct load {
 	uint64_t offset, vaddr, filesz;
@@ -31,7 +35,9 @@ struct load {
 
 struct elf {
 	int fd;
-	uint64_t budget; /* bytes that may still be read */
+	uint64_t budget; /* bytes that may still be read; 0 once the CPU time is used up */
+	uint64_t cpu_end_ns;
+	size_t unchecked; /* bytes since the last look at the clock */
 	struct elfsym_file file;
 	uint64_t phoff, shoff;
 	uint32_t phnum, shnum, shstrndx;
@@ -41,6 +47,8 @@ struct elf {
 	bool go_note;
 	const char *const *names;
 	size_t name_cnt;
+	size_t name_len[ELFSYM_NAMES];
+	bool last[256]; /* letters that a name ends with */
 	struct elfsym_hit *hits;
 	size_t found;
 };
@@ -56,6 +64,15 @@ struct section {
 	uint64_t offset, size, entsize;
 	uint32_t type, link, name;
 };
+
+/* CPU, not wall: a cold disk is no reason to give a library up. */
+static uint64_t cpu_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
 
 /* Read up to len bytes; fewer at the end of the file, 0 when the budget is used up or on error. */
 static size_t elf_read(struct elf *e, uint64_t off, void *buf, size_t len)
@@ -74,6 +91,12 @@ static size_t elf_read(struct elf *e, uint64_t off, void *buf, size_t len)
 		done += (size_t)n;
 	}
 	e->budget -= done;
+	e->unchecked += done + ELF_READ_COST;
+	if (e->unchecked >= ELF_CPU_CHECK) {
+		e->unchecked = 0;
+		if (cpu_ns() > e->cpu_end_ns)
+			e->budget = 0;
+	}
 	return done;
 }
 
@@ -185,7 +208,9 @@ static bool elf_segments(struct elf *e)
 
 static bool elf_open(struct elf *e, int fd)
 {
-	*e = (struct elf){ .fd = fd, .budget = KS_ELF_READ_CAP };
+	*e = (struct elf){
+		.fd = fd, .budget = KS_ELF_READ_CAP, .cpu_end_ns = cpu_ns() + ELF_CPU_NS
+	};
 	e->file.elf = elf_header(e) && elf_segments(e);
 	return e->file.elf;
 }
@@ -408,7 +433,7 @@ static void name_check(struct elf *e, const char *buf, const char *end, uint64_t
 		       struct name_hits *ret)
 {
 	for (size_t i = 0; i < e->name_cnt; i++) {
-		size_t len = strlen(e->names[i]);
+		size_t len = e->name_len[i];
 		uint64_t off;
 
 		if ((size_t)(end - buf) < len || end[-1] != e->names[i][len - 1] ||
@@ -429,19 +454,17 @@ static void names_scan(struct elf *e, const struct section *str, struct name_hit
 	size_t keep = 0; /* bytes of the block before, so that a name across the border is seen */
 	uint64_t at = 0;
 
-	while (at < str->size) {
+	while (at < str->size && ret->cnt < ELF_NAME_HITS) {
 		size_t len = str->size - at < ELF_BUF ? (size_t)(str->size - at) : ELF_BUF;
-		const char *p = buf + keep, *end;
+		const char *end;
 
 		len = elf_read(e, str->offset + at, buf + keep, len);
 		if (len == 0)
 			return;
 		end = buf + keep + len;
-		while ((p = memchr(p, 0, (size_t)(end - p)))) {
-			if (p > buf)
+		for (const char *p = buf + (keep ? keep : 1); p < end; p++)
+			if (*p == '\0' && e->last[(unsigned char)p[-1]])
 				name_check(e, buf, p, at - keep, ret);
-			p++;
-		}
 		at += len;
 		len += keep;
 		keep = len < ELF_NAME_LEN ? len : ELF_NAME_LEN;
@@ -500,6 +523,10 @@ size_t elfsym_find(int fd, const char *const *names, size_t cnt, struct elfsym_f
 	e.names = names;
 	e.name_cnt = cnt;
 	e.hits = ret_hits;
+	for (size_t i = 0; i < cnt; i++) {
+		e.name_len[i] = strlen(names[i]);
+		e.last[(unsigned char)names[i][e.name_len[i] - 1]] = true;
+	}
 	hashed = dyn_read(&e, &d);
 	for (size_t i = 0; hashed && i < cnt; i++) {
 		if (d.gnu_hash)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Find functions by name in an ELF file of a stranger and say at which file offset they begin. Reads with pread()
- * into fixed buffers (a mapping of a hostile file would end in SIGBUS when it is cut), so memory is constant, and
- * the bytes read of one file have a cap. Privileged process; keeps no state.
+ * into fixed buffers (a mapping of a hostile file would end in SIGBUS when it is cut), so memory is constant. The
+ * bytes read of one file and the CPU time for it have caps; what lies beyond them is not found. Privileged process;
+ * keeps no state.
  */
 #pragma once
 

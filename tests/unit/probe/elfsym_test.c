@@ -13,7 +13,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -244,6 +246,99 @@ static void not_elf(void **state)
 	assert_int_equal(elfsym_find(-1, names, NAMES, &file, hits), 0);
 }
 
+#define STRTAB 8192 /* where the string table of made() begins */
+
+/* An ELF file in memory with one symbol called by the bytes at str_off of its string table, and sections symbol tables
+ * that share both. The caller writes the string table. */
+static int made(uint64_t strtab_len, uint32_t str_off, uint16_t sections)
+{
+	const Elf64_Ehdr eh = {
+		.e_ident = { 0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB, EV_CURRENT },
+		.e_type = ET_DYN,
+		.e_machine = EM_X86_64,
+		.e_phoff = sizeof(eh),
+		.e_shoff = STRTAB + strtab_len,
+		.e_phentsize = sizeof(Elf64_Phdr),
+		.e_phnum = 1,
+		.e_shentsize = sizeof(Elf64_Shdr),
+		.e_shnum = sections + 1,
+	};
+	const Elf64_Phdr ph = {
+		.p_type = PT_LOAD, .p_flags = PF_R | PF_X, .p_filesz = 4096, .p_memsz = 4096
+	};
+	const Elf64_Sym sym = { .st_name = str_off,
+				.st_info = STT_FUNC,
+				.st_shndx = 1,
+				.st_value = 1024,
+				.st_size = 16 };
+	const Elf64_Shdr str = { .sh_type = SHT_STRTAB, .sh_offset = STRTAB, .sh_size = strtab_len };
+	const Elf64_Shdr tab = { .sh_type = SHT_SYMTAB,
+				 .sh_offset = 4096,
+				 .sh_size = sizeof(sym),
+				 .sh_entsize = sizeof(sym) };
+	off_t at = (off_t)(STRTAB + strtab_len);
+	int fd = memfd_create("elf", MFD_CLOEXEC);
+
+	assert_int_equal(pwrite(fd, &eh, sizeof(eh), 0), sizeof(eh));
+	assert_int_equal(pwrite(fd, &ph, sizeof(ph), sizeof(eh)), sizeof(ph));
+	assert_int_equal(pwrite(fd, &sym, sizeof(sym), 4096), sizeof(sym));
+	assert_int_equal(pwrite(fd, &str, sizeof(str), at), sizeof(str));
+	for (uint16_t i = 0; i < sections; i++) {
+		at += (off_t)sizeof(tab);
+		assert_int_equal(pwrite(fd, &tab, sizeof(tab), at), sizeof(tab));
+	}
+	return fd;
+}
+
+/* The table is read in blocks: wherever a name lies, it is found. */
+static void finds_across_blocks(void **state)
+{
+	struct elfsym_hit hits[NAMES];
+	struct elfsym_file file;
+
+	(void)state;
+	for (uint32_t off = 0; off < 3 * 16384; off += off % 16384 < 16370 && off % 16384 > 4 ? 16365 : 1) {
+		int fd = made(4 * 16384, off, 1);
+
+		assert_int_equal(pwrite(fd, "SSL_read", 9, STRTAB + off), 9);
+		assert_int_equal(elfsym_find(fd, names, NAMES, &file, hits), 1);
+		assert_int_equal(hits[0].offset, 1024);
+		close(fd);
+	}
+}
+
+static uint64_t cpu_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* Files made to keep us busy: a string table that is a hole of 250 MB, and a short one that 4000 symbol tables share
+ * and in which every second byte ends what may be a name. */
+static void gives_up_in_time(void **state)
+{
+	struct elfsym_hit hits[NAMES];
+	struct elfsym_file file;
+	static char text[1 << 20];
+	uint64_t begin = cpu_ms();
+	int fd = made(250 << 20, 0, 1);
+
+	(void)state;
+	assert_int_equal(elfsym_find(fd, names, NAMES, &file, hits), 0);
+	close(fd);
+	assert_true(cpu_ms() - begin < 400);
+	for (size_t i = 0; i < sizeof(text); i += 2)
+		text[i] = 'd';
+	fd = made(sizeof(text), 0, 4000);
+	assert_int_equal(pwrite(fd, text, sizeof(text), STRTAB), sizeof(text));
+	begin = cpu_ms();
+	assert_int_equal(elfsym_find(fd, names, NAMES, &file, hits), 0);
+	assert_true(cpu_ms() - begin < 400);
+	close(fd);
+}
+
 static int find_in(const char *path, struct tlslib *ret)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC), err;
@@ -281,6 +376,7 @@ int main(void)
 		cmocka_unit_test(finds_by_hash),   cmocka_unit_test(finds_in_symtab),
 		cmocka_unit_test(finds_in_32_bit), cmocka_unit_test(refuses_go),
 		cmocka_unit_test(survives_damage), cmocka_unit_test(not_elf),
+		cmocka_unit_test(finds_across_blocks), cmocka_unit_test(gives_up_in_time),
 		cmocka_unit_test(installed),
 	};
 
