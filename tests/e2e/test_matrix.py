@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Real clients against a real mock server, plain and behind TLS: every field equals what the client saw."""
 
+import os
 import statistics
 
 import pytest
@@ -98,6 +99,11 @@ def test_no_key_anywhere(agent):
     assert "lab-key" not in "\n".join(agent.lines) + agent.stderr
 
 
-def test_nothing_lost(agent, runs):
-    runs("python-openai-sync", "tls")
-    assert agent.lost() == {}
+def test_nothing_lost(lab, start):
+    """Of what this process and its children do, servers included, no byte and no record is lost."""
+    base = lab.url("tls")
+    own = start("--pid", os.getpid())
+    for name in ("python-openai-gather", "python-anthropic-async", "node-openai"):
+        rows = run_client(lab, name, base, CASES[CLIENTS[name][0]])
+        own.expect(rows[0]["pid"], len(rows))
+    assert own.lost() == {}

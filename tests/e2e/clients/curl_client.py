@@ -14,17 +14,25 @@ import tempfile
 from seen import Seen
 
 MODEL = {"openai": "lab-model", "anthropic": "claude-lab"}
-STAMP = re.compile(r"^(\d\d):(\d\d):(\d\d\.\d+) (=>|<=) (Send header|Recv data)")
+STAMP = re.compile(r"^(\d\d):(\d\d):(\d\d\.\d+) (?:=>|<=|==) (Info|Send header|Recv data)")
 
 
 def times(trace):
-    """Seconds of the first header sent and the first body bytes received (curl --trace-time)."""
-    first = {}
+    """Seconds of the last word before the first header was sent, and of the first body bytes (curl --trace-time).
+
+    curl notes a header when it has been sent, which may be after the answer's first byte is on its way.
+    """
+    before, first = None, {}
     for line in trace.splitlines():
         hit = STAMP.match(line)
-        if hit:
-            first.setdefault(hit[5], int(hit[1]) * 3600 + int(hit[2]) * 60 + float(hit[3]))
-    return first.get("Send header"), first.get("Recv data")
+        if not hit:
+            continue
+        at = int(hit[1]) * 3600 + int(hit[2]) * 60 + float(hit[3])
+        if hit[4] == "Info":
+            before = before if "Send header" in first else at
+        else:
+            first.setdefault(hit[4], at)
+    return before, first.get("Recv data")
 
 
 def request(vendor, name, stream):
