@@ -113,7 +113,7 @@ def test_retry_after(lab, start, receive):
     assert told[1] - told[0] >= 1.9
     first, second = receiver.requests[:2]
     assert [row["span_id"] for row in first["rows"]] == [row["span_id"] for row in second["rows"]]
-    assert agent.lost() == {}
+    assert agent.lost("export", "queue") == {}
 
 
 @pytest.mark.parametrize("status", [429, 502, 504])
@@ -123,7 +123,7 @@ def test_retryable(lab, start, receive, status):
     agent = start("--otlp-endpoint", receiver.url, env=FAST)
     pid = call(lab)
     receiver.wait(lambda r: len(mine(r.spans, pid)) == 4, "the spans after the retry", 60)
-    assert agent.lost() == {}
+    assert agent.lost("export", "queue") == {}
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 413, 500])
@@ -137,8 +137,8 @@ def test_refused(lab, start, receive, status):
     refused = len(receiver.requests[0]["rows"])
     pid = call(lab)
     receiver.wait(lambda r: mine(r.spans, pid), "a later batch")
-    wait_for(lambda: agent.lost().get("export_rejected", 0) >= refused, "the counter")
-    lost = agent.lost()
+    wait_for(lambda: agent.lost("export", "queue").get("export_rejected", 0) >= refused, "the counter")
+    lost = agent.lost("export", "queue")
     assert lost == {"export_rejected": refused}
 
 
@@ -148,10 +148,10 @@ def test_partial_success(lab, start, receive):
     agent = start("--otlp-endpoint", receiver.url, env=FAST)
     call(lab)
     receiver.wait(lambda r: len(r.requests) >= 1, "the batch")
-    wait_for(lambda: agent.lost() == {"export_rejected": 2}, "the counter")
+    wait_for(lambda: agent.lost("export", "queue") == {"export_rejected": 2}, "the counter")
     pid = call(lab)
     receiver.wait(lambda r: len(mine(r.spans, pid)) == 4, "later spans")
-    assert agent.lost() == {"export_rejected": 2}
+    assert agent.lost("export", "queue") == {"export_rejected": 2}
 
 
 GARBAGE = {
@@ -191,7 +191,7 @@ def test_dead_collector(lab, start, receive):
     agent.expect(pid, 4)
     receiver = receive(port=port)
     receiver.wait(lambda r: len(mine(r.spans, pid)) == 4, "the spans, late", 60)
-    assert agent.lost() == {}
+    assert agent.lost("export", "queue") == {}
 
 
 def test_dead_collector_at_the_end(lab, start):
@@ -227,7 +227,7 @@ def test_tls_collector(lab, start):
                       env={**FAST, "OTEL_EXPORTER_OTLP_CERTIFICATE": str(lab.ca)})
         pid = call(lab)
         receiver.wait(lambda r: len(mine(r.spans, pid)) == 4, "the spans over TLS")
-        assert agent.lost() == {}
+        assert agent.lost("export", "queue") == {}
     finally:
         receiver.stop()
 

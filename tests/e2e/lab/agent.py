@@ -98,9 +98,13 @@ class Agent:
                               text=True, timeout=20, check=True)
         return json.loads(done.stdout)
 
-    def lost(self):
-        """The drop counters that are not zero."""
-        return {name: count for name, count in self.stats()["lost"].items() if count}
+    def lost(self, *kinds):
+        """The drop counters that are not zero; KINDS: only those whose names begin so.
+
+        Without --pid the agent also sees what else runs on this machine, and counts what it loses of that.
+        """
+        return {name: count for name, count in self.stats()["lost"].items()
+                if count and (not kinds or name.startswith(kinds))}
 
     def stop(self, with_signal=signal.SIGTERM, seconds=20):
         """Ask it to end; returns the exit status. A hang is a failure."""
