@@ -4,66 +4,25 @@
  * What an event asks for is put off to watch_tick(), so that a burst of mappings costs one look. Privileged process,
  * main thread.
  */
-#include "probe/watch.h"
-
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
-#include "probe/hidx.h"
 #include "probe/ident.h"
 #include "probe/procfs.h"
+#include "probe/watch_internal.h"
 
-#define MS_NS	      1000000ULL
-#define SAME_START_NS (20 * MS_NS)    /* a clock tick, and one for rounding */
 #define IDLE_NS	      (60000 * MS_NS) /* a TLS file without processes is detached after this */
 #define IDLE_CHECK_NS (10000 * MS_NS)
-#define SKIPS	      8
 #define PARENTS	      32 /* generations followed upwards */
 
 /* After an exec the loader needs a moment, and some programs load their TLS library late. */
 static const uint64_t settle_ns[] = { 2 * MS_NS, 20 * MS_NS, 100 * MS_NS };
 #define SETTLE_CNT (sizeof(settle_ns) / sizeof(settle_ns[0]))
-
-struct proc {
-	pid_t tgid;
-	bool live;
-	bool used;     /* since the clock hand passed */
-	bool exact;    /* start_ns came from the kernel, not from /proc */
-	bool settling; /* an exec was seen: look at each step */
-	bool unknown;  /* no IDENT was sent since exec */
-	uint8_t step;  /* index into settle_ns of the next look */
-	uint8_t lib_cnt;
-	uint64_t start_ns;
-	uint64_t base_ns; /* the steps count from here */
-	uint64_t due_ns;  /* 0 = no look pending */
-	uint64_t ident_hash;
-	uint32_t libs[KS_PROC_LIBS];
-};
-
-struct watch {
-	struct watch_cfg cfg;
-	int proc_fd;
-	pid_t skips[SKIPS];
-	size_t skip_cnt;
-	struct files *files;
-	struct watch_stats stats;
-	uint64_t idle_check_ns;
-	struct hidx idx; /* of procs, by tgid */
-	uint32_t hand;
-	uint32_t due_cnt;
-	uint32_t due[KS_WATCH_PROCS]; /* slots with due_ns set */
-	struct proc procs[KS_WATCH_PROCS];
-	uint32_t mmap_cnt;
-	struct ks_ev_proc
-		mmaps[KS_PENDING_MMAPS]; /* files that some process mapped and no look has met */
-};
 
 _Static_assert((KS_WATCH_PROCS & (KS_WATCH_PROCS - 1)) == 0, "hidx wants a power of two");
 
@@ -273,118 +232,6 @@ static int proc_ident(struct watch *w, struct proc *p, int pid_fd, uint64_t now_
 	return 0;
 }
 
-/* What it maps. */
-
-struct look {
-	struct watch *w;
-	struct proc *p;
-	int pid_fd;
-	uint64_t now_ns;
-	uint64_t ino; /* of the line before: the segments of a file follow each other */
-	uint32_t dev;
-};
-
-/* The file behind a mapping: the mapping itself where the kernel lets us (CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN),
- * which also reaches removed files, else the path below the root of the process. O_PATH: nothing happens to it yet. */
-static int map_open(const struct look *l, const struct procfs_map *map)
-{
-	const struct open_how how = {
-		.flags = O_PATH | O_CLOEXEC,
-		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS,
-	};
-	char name[64], path[PROCFS_PATH];
-	int fd, root;
-
-	snprintf(name, sizeof(name), "map_files/%llx-%llx", (unsigned long long)map->start,
-		 (unsigned long long)map->end);
-	fd = openat(l->pid_fd, name, O_PATH | O_CLOEXEC);
-	if (fd >= 0 || map->path.len >= sizeof(path) || *map->path.ptr != '/')
-		return fd;
-	memcpy(path, map->path.ptr, map->path.len);
-	path[map->path.len] = '\0';
-	root = openat(l->pid_fd, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (root < 0)
-		return -1;
-	fd = (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
-	close(root);
-	return fd;
-}
-
-static void lib_use(struct watch *w, struct proc *p, uint32_t lib)
-{
-	for (uint8_t i = 0; i < p->lib_cnt; i++)
-		if (p->libs[i] == lib)
-			return;
-	if (p->lib_cnt == KS_PROC_LIBS)
-		return;
-	p->libs[p->lib_cnt++] = lib;
-	files_use(w->files, lib);
-}
-
-/* The files that this process was said to have mapped, and that this look met: a file without TLS code needs no
- * further event, a file with it tells who uses it. */
-static void mmaps_settle(struct look *l, const struct procfs_map *map,
-			 const struct files_seen *seen)
-{
-	struct watch *w = l->w;
-
-	for (uint32_t i = 0; i < w->mmap_cnt;) {
-		const struct ks_ev_proc *ev = &w->mmaps[i];
-
-		if ((pid_t)ev->h.tgid != l->p->tgid ||
-		    !((ev->ino == map->ino && ev->dev == map->dev) ||
-		      (ev->ino == seen->ino && ev->dev == seen->dev))) {
-			i++;
-			continue;
-		}
-		if (seen->settled)
-			(void)probe_file_seen(w->cfg.probe, ev);
-		w->mmaps[i] = w->mmaps[--w->mmap_cnt];
-	}
-}
-
-static bool look_map(void *ctx, const struct procfs_map *map)
-{
-	struct look *l = ctx;
-	char path[KS_PATH_LEN];
-	struct files_seen seen;
-	struct files_map file;
-	int fd;
-
-	if (!map->exec || map->ino == 0 || map->path.len == 0 ||
-	    (map->ino == l->ino && map->dev == l->dev))
-		return true;
-	l->ino = map->ino;
-	l->dev = map->dev;
-	fd = map_open(l, map);
-	if (fd < 0)
-		return true;
-	snprintf(path, sizeof(path), "%.*s", (int)map->path.len, map->path.ptr);
-	file = (struct files_map){
-		.path_fd = fd,
-		.pid_fd = l->pid_fd,
-		.path = path,
-		.start = map->start,
-		.end = map->end,
-		.offset = map->offset,
-	};
-	if (files_look(l->w->files, &file, l->now_ns, &seen) == 0) {
-		if (seen.lib != FILES_NO_LIB)
-			lib_use(l->w, l->p, seen.lib);
-		mmaps_settle(l, map, &seen);
-	}
-	close(fd);
-	return true;
-}
-
-static int proc_look(struct watch *w, struct proc *p, int pid_fd, uint64_t now_ns)
-{
-	struct look l = { .w = w, .p = p, .pid_fd = pid_fd, .now_ns = now_ns };
-
-	w->stats.looks++;
-	return procfs_maps(pid_fd, look_map, &l);
-}
-
 /* The whole node. */
 
 static void scan_pid(struct watch *w, pid_t tgid, uint64_t now_ns)
@@ -405,7 +252,7 @@ static void scan_pid(struct watch *w, pid_t tgid, uint64_t now_ns)
 		if (proc_ident(w, p, fd, now_ns)) /* a kernel thread, or gone */
 			proc_drop(w, p, now_ns);
 		else
-			(void)proc_look(w, p, fd, now_ns);
+			(void)watch_look(w, p, fd, now_ns);
 	}
 	close(fd);
 }
@@ -491,7 +338,7 @@ static void proc_tick(struct watch *w, struct proc *p, uint64_t now_ns)
 	if (!err && (p->unknown || (p->settling && p->step == SETTLE_CNT)))
 		err = proc_ident(w, p, fd, now_ns);
 	if (!err)
-		err = proc_look(w, p, fd, now_ns);
+		err = watch_look(w, p, fd, now_ns);
 	close(fd);
 	if (err) {
 		proc_drop(w, p, now_ns);
