@@ -7,7 +7,7 @@
 #endif
 
 enum ks_watch { KS_WATCH_ALL = 0, KS_WATCH_LISTED = 1 };
-enum ks_mark { KS_MARK_DENY = 1, KS_MARK_WATCH = 2 }; /* values of the per-process mark map */
+enum ks_mark { KS_MARK_NONE = 0, KS_MARK_DENY = 1, KS_MARK_WATCH = 2 }; /* values of the per-process mark map */
 
 struct ks_cfg {
 	__u32 watch;	  /* enum ks_watch: every process but the denied, or the listed and their children */

@@ -41,24 +41,24 @@ static void stop(struct warden *w, int code)
 		(void)ipc_say(w->ipc.fd, IPC_STOP, 0, NULL); /* gone already: waitpid() tells */
 }
 
-static void on_ident(void *ctx, const struct ks_ev_ident *ident)
+/* What is not taken is said again by the watcher. */
+static int on_ident(void *ctx, const struct ks_ev_ident *ident)
 {
 	struct warden *w = ctx;
-
 	uint64_t now = clock_ns(CLOCK_MONOTONIC);
 	int err;
 
 	if (w->agent_gone)
-		return;
+		return 0;
 	/* one wait of a second is enough: with a parser that stands still each of a thousand processes would cost one */
 	if (now < w->ident_wait_ns)
-		err = send(w->ipc.fd, ident, sizeof(*ident), MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
-	else
-		err = ipc_send(w->ipc.fd, ident, sizeof(*ident));
+		return send(w->ipc.fd, ident, sizeof(*ident), MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
+	err = ipc_send(w->ipc.fd, ident, sizeof(*ident));
 	if (err) {
 		w->ident_wait_ns = now + IDENT_WAIT_NS;
-		log_warn("warden", "the agent process is too busy to take a process identity");
+		log_warn("warden", "the agent process is too busy to take a process identity; trying again");
 	}
+	return err;
 }
 
 static int on_ctl_record(void *ctx, void *data, size_t len)
@@ -290,8 +290,6 @@ static int start_watch(struct warden *w)
 		wc.only = &w->launch.pid;
 		wc.only_cnt = 1;
 	}
-	for (size_t i = 0; i < wc.only_cnt && !err; i++)
-		err = probe_mark(w->probe, wc.only[i], KS_MARK_WATCH);
 	err = err ?: watch_new(&wc, &w->watch);
 	if (err)
 		return err;

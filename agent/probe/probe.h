@@ -42,7 +42,8 @@ int probe_ctl_ring_fd(const struct probe *p);
 volatile uint64_t *probe_verdicts(const struct probe *p);	/* KS_VERDICT_SLOTS */
 const volatile uint64_t *probe_counters(const struct probe *p); /* KS_COUNTERS */
 
-/* Mark a process: KS_MARK_DENY (never traced: ourselves), KS_MARK_WATCH (with KS_WATCH_LISTED; children inherit). */
+/* Mark a process: KS_MARK_DENY (never traced: ourselves), KS_MARK_WATCH (with KS_WATCH_LISTED; children inherit),
+ * KS_MARK_NONE: as if never marked. */
 int probe_mark(struct probe *p, pid_t tgid, enum ks_mark mark);
 /* Tell the kernel that this file needs no further MMAP event. */
 int probe_file_seen(struct probe *p, const struct ks_ev_proc *mmap_event);

@@ -18,6 +18,7 @@
 
 #define IDLE_NS	      (60000 * MS_NS) /* a TLS file without processes is detached after this */
 #define IDLE_CHECK_NS (10000 * MS_NS)
+#define AGAIN_NS      (100 * MS_NS) /* between two tries to have an identity taken */
 #define PARENTS	      32 /* generations followed upwards */
 
 /* After an exec the loader needs a moment, and some programs load their TLS library late. */
@@ -25,6 +26,27 @@ static const uint64_t settle_ns[] = { 2 * MS_NS, 20 * MS_NS, 100 * MS_NS };
 #define SETTLE_CNT (sizeof(settle_ns) / sizeof(settle_ns[0]))
 
 _Static_assert((KS_WATCH_PROCS & (KS_WATCH_PROCS - 1)) == 0, "hidx wants a power of two");
+
+static bool same_start(uint64_t a_ns, uint64_t b_ns)
+{
+	return (a_ns > b_ns ? a_ns - b_ns : b_ns - a_ns) <= SAME_START_NS;
+}
+
+/* The listed processes are those that have these numbers now, not those that will. */
+static int only_init(struct watch *w)
+{
+	w->only = calloc(w->cfg.only_cnt + 1, sizeof(*w->only));
+	for (size_t i = 0; w->only && i < w->cfg.only_cnt; i++) {
+		struct only *o = &w->only[i];
+		int fd = procfs_open(w->proc_fd, w->cfg.only[i]);
+
+		o->tgid = w->cfg.only[i];
+		o->gone = fd < 0 || procfs_start_ns(fd, &o->start_ns);
+		if (fd >= 0)
+			close(fd);
+	}
+	return w->only ? 0 : -ENOMEM;
+}
 
 int watch_new(const struct watch_cfg *cfg, struct watch **ret)
 {
@@ -41,7 +63,7 @@ int watch_new(const struct watch_cfg *cfg, struct watch **ret)
 		goto fail;
 	}
 	w->files = files_new(cfg->probe);
-	if (!w->files || hidx_init(&w->idx, KS_WATCH_PROCS))
+	if (!w->files || hidx_init(&w->idx, KS_WATCH_PROCS) || only_init(w))
 		goto fail;
 	*ret = w;
 	return 0;
@@ -58,6 +80,7 @@ void watch_free(struct watch *w)
 		close(w->proc_fd);
 	files_free(w->files);
 	hidx_done(&w->idx);
+	free(w->only);
 	free(w);
 }
 
@@ -149,14 +172,9 @@ static struct proc *proc_get(struct watch *w, pid_t tgid, uint64_t start_ns, boo
 {
 	struct proc *p = proc_find(w, tgid);
 
-	if (p) {
-		uint64_t diff =
-			p->start_ns > start_ns ? p->start_ns - start_ns : start_ns - p->start_ns;
-
-		if (diff > SAME_START_NS) {
-			proc_drop(w, p, now_ns);
-			p = NULL;
-		}
+	if (p && !same_start(p->start_ns, start_ns)) {
+		proc_drop(w, p, now_ns);
+		p = NULL;
 	}
 	if (!p)
 		p = proc_add(w, tgid, now_ns);
@@ -170,32 +188,46 @@ static struct proc *proc_get(struct watch *w, pid_t tgid, uint64_t start_ns, boo
 	return p;
 }
 
-static bool is_only(const struct watch *w, pid_t tgid)
+static bool is_skipped(const struct watch *w, pid_t tgid)
 {
-	for (size_t i = 0; i < w->cfg.only_cnt; i++)
-		if (w->cfg.only[i] == tgid)
+	for (size_t i = 0; i < w->skip_cnt; i++)
+		if (w->skips[i] == tgid)
 			return true;
 	return false;
 }
 
-/* Is tgid to be watched? With cfg.only: is it, or an ancestor, listed or followed already. */
+static struct only *only_find(struct watch *w, pid_t tgid, uint64_t start_ns)
+{
+	for (size_t i = 0; i < w->cfg.only_cnt; i++) {
+		struct only *o = &w->only[i];
+
+		if (o->tgid == tgid && !o->gone && same_start(o->start_ns, start_ns))
+			return o;
+	}
+	return NULL;
+}
+
+/* Is the process that has this number now to be watched? With cfg.only: is it, or an ancestor, listed or followed
+ * already. The start is compared, since a number is used again. */
 static bool wanted(struct watch *w, pid_t tgid)
 {
-	for (size_t i = 0; i < w->skip_cnt; i++)
-		if (w->skips[i] == tgid)
-			return false;
+	if (is_skipped(w, tgid))
+		return false;
 	for (int i = 0; w->cfg.only_cnt && i < PARENTS; i++) {
 		struct procfs_status status;
-		int fd, err;
+		const struct proc *p = proc_find(w, tgid);
+		uint64_t start_ns;
+		int fd = procfs_open(w->proc_fd, tgid), err;
 
-		if (is_only(w, tgid) || proc_find(w, tgid))
-			return true;
-		fd = procfs_open(w->proc_fd, tgid);
 		if (fd < 0)
 			return false;
-		err = procfs_status(fd, &status);
+		err = procfs_start_ns(fd, &start_ns) ?: procfs_status(fd, &status);
 		close(fd);
-		if (err || status.ppid <= 1)
+		if (err)
+			return false;
+		if (only_find(w, tgid, start_ns) || (p && same_start(p->start_ns, start_ns)))
+			return true;
+		if (status.ppid <= 1)
 			return false;
 		tgid = (pid_t)status.ppid;
 	}
@@ -223,12 +255,13 @@ static int proc_ident(struct watch *w, struct proc *p, int pid_fd, uint64_t now_
 	if (err)
 		return err;
 	hash = ident_hash(&id); /* without time: what has not changed is not said again */
-	if (hash != p->ident_hash || p->unknown) {
-		p->ident_hash = hash;
-		p->unknown = false;
-		id.h.ts_ns = now_ns;
-		w->cfg.ident(w->cfg.ctx, &id);
-	}
+	if (hash == p->ident_hash && !p->unknown)
+		return 0;
+	p->ident_hash = hash;
+	id.h.ts_ns = now_ns;
+	p->unknown = w->cfg.ident(w->cfg.ctx, &id) != 0;
+	if (p->unknown && !p->due_ns)
+		proc_due(w, p, now_ns + AGAIN_NS);
 	return 0;
 }
 
@@ -238,7 +271,7 @@ static void scan_pid(struct watch *w, pid_t tgid, uint64_t now_ns)
 {
 	struct proc *p = NULL;
 	uint64_t start_ns;
-	int fd;
+	int fd, err;
 
 	if (!wanted(w, tgid))
 		return;
@@ -249,10 +282,14 @@ static void scan_pid(struct watch *w, pid_t tgid, uint64_t now_ns)
 		p = proc_get(w, tgid, start_ns, false, now_ns);
 		if (w->cfg.only_cnt)
 			(void)probe_mark(w->cfg.probe, tgid, KS_MARK_WATCH);
-		if (proc_ident(w, p, fd, now_ns)) /* a kernel thread, or gone */
-			proc_drop(w, p, now_ns);
-		else
+		err = proc_ident(w, p, fd, now_ns);
+		if (!err)
 			(void)watch_look(w, p, fd, now_ns);
+		else
+			proc_drop(w, p, now_ns);
+		/* a kernel thread, or ended: the kernel side may have been there before the mark was */
+		if (w->cfg.only_cnt && (err == -ENOENT || err == -ESRCH))
+			(void)probe_mark(w->cfg.probe, tgid, KS_MARK_NONE);
 	}
 	close(fd);
 }
@@ -296,10 +333,17 @@ void watch_event(struct watch *w, const struct ks_hdr *ev, uint64_t now_ns)
 {
 	struct proc *p = proc_find(w, (pid_t)ev->tgid);
 
-	if (ev->kind == KS_EV_EXIT && p && ev->proc_start_ns + SAME_START_NS > p->start_ns)
-		proc_drop(w, p, now_ns);
+	if (ev->kind == KS_EV_EXIT) {
+		struct only *o = only_find(w, (pid_t)ev->tgid, ev->proc_start_ns);
+
+		if (o)
+			o->gone = true;
+		if (p && ev->proc_start_ns + SAME_START_NS > p->start_ns)
+			proc_drop(w, p, now_ns);
+	}
+	/* The kernel side speaks of watched processes only, also of those whose ancestors are gone. */
 	if ((ev->kind != KS_EV_EXEC && ev->kind != KS_EV_MMAP) ||
-	    ev->len < sizeof(struct ks_ev_proc) || !wanted(w, (pid_t)ev->tgid))
+	    ev->len < sizeof(struct ks_ev_proc) || is_skipped(w, (pid_t)ev->tgid))
 		return;
 	p = proc_get(w, (pid_t)ev->tgid, ev->proc_start_ns, true, now_ns);
 	if (ev->kind == KS_EV_MMAP) {
@@ -332,8 +376,7 @@ static void proc_tick(struct watch *w, struct proc *p, uint64_t now_ns)
 		return;
 	}
 	err = procfs_start_ns(fd, &start_ns); /* the number may be another process by now */
-	if (!err &&
-	    (start_ns > p->start_ns + SAME_START_NS || p->start_ns > start_ns + SAME_START_NS))
+	if (!err && !same_start(start_ns, p->start_ns))
 		err = -ESRCH;
 	if (!err && (p->unknown || (p->settling && p->step == SETTLE_CNT)))
 		err = proc_ident(w, p, fd, now_ns);
@@ -344,6 +387,8 @@ static void proc_tick(struct watch *w, struct proc *p, uint64_t now_ns)
 		proc_drop(w, p, now_ns);
 	} else if (p->step < SETTLE_CNT && (p->settling || mmaps_wait(w, p))) {
 		p->due_ns = p->base_ns + settle_ns[p->step++];
+	} else if (p->unknown) {
+		p->due_ns = now_ns + AGAIN_NS;
 	} else {
 		proc_undue(w, p);
 		p->settling = false;
@@ -391,7 +436,7 @@ int watch_identify(struct watch *w, pid_t tgid, uint64_t start_ns, uint64_t now_
 	struct proc *p;
 	int fd, err;
 
-	if (!wanted(w, tgid))
+	if (is_skipped(w, tgid))
 		return -ESRCH;
 	fd = procfs_open(w->proc_fd, tgid);
 	if (fd < 0)

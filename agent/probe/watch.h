@@ -19,13 +19,14 @@ struct watch;
 struct watch_cfg {
 	struct probe *probe;
 	const char *proc_root; /* "/proc" */
-	const pid_t *only;     /* watch these and their children only; only_cnt 0 = every process */
+	const pid_t *only;     /* watch these and their children only; only_cnt 0 = every process. Read once */
 	size_t only_cnt;
 	void *ctx;
 	/* A process became known or changed; ident is borrowed. Matched by tgid and start: proc_start_ns is the
 	 * kernel's own value once an event has told it, before that it is rounded down to the clock tick, so a
-	 * reader takes two starts of one tgid for the same process when they differ by less than 20 ms. */
-	void (*ident)(void *ctx, const struct ks_ev_ident *ident);
+	 * reader takes two starts of one tgid for the same process when they differ by less than 20 ms.
+	 * Not 0: it could not be taken, and is said again 100 ms later. */
+	int (*ident)(void *ctx, const struct ks_ev_ident *ident);
 };
 
 int watch_new(const struct watch_cfg *cfg, struct watch **ret);

@@ -15,7 +15,7 @@ struct proc {
 	bool used;     /* since the clock hand passed */
 	bool exact;    /* start_ns came from the kernel, not from /proc */
 	bool settling; /* an exec was seen: look at each step */
-	bool unknown;  /* no IDENT was sent since exec */
+	bool unknown;  /* no IDENT was taken since exec */
 	uint8_t step;  /* index into settle_ns of the next look */
 	uint8_t lib_cnt;
 	uint64_t start_ns;
@@ -25,9 +25,16 @@ struct proc {
 	uint32_t libs[KS_PROC_LIBS];
 };
 
+struct only { /* a process of watch_cfg.only */
+	pid_t tgid;
+	bool gone; /* its number may be another process's by now */
+	uint64_t start_ns;
+};
+
 struct watch {
 	struct watch_cfg cfg;
 	int proc_fd;
+	struct only *only; /* cfg.only_cnt of them */
 	pid_t skips[SKIPS];
 	size_t skip_cnt;
 	struct files *files;
