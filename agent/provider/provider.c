@@ -98,8 +98,12 @@ static void judge(struct decode *d)
 	f->evidence |= f->call.model.len ? SEEN_MODEL : 0;
 	f->evidence |= f->call.max_tokens != CALL_UNSET ? SEEN_LIMIT : 0;
 	f->evidence |= f->dims != CALL_UNSET ? SEEN_ANSWER : 0;
-	if (d->anywhere)
+	if (d->anywhere) {
 		need = d->route->api->anywhere;
+		/* what counts the tokens of a chat has its shape, too: the answer must be one, or an error */
+		if (!(f->evidence & SEEN_ANSWER) && !f->error)
+			return;
+	}
 	if (!d->certain &&
 	    ((f->evidence & need) == need || (f->evidence & SEEN_ANSWER && !d->anywhere)))
 		want(d);
