@@ -74,8 +74,8 @@ class Server:
         self.log = DIR / f"{name}.log"
         with open(self.log, "wb") as log:
             # setpriv: whatever ends the tests, the server ends too
-            self.process = subprocess.Popen(["setpriv", "--pdeathsig", "TERM", *command], stdout=log, stderr=log, stdin=subprocess.DEVNULL,
-                                            env={**os.environ, **(env or {})})
+            self.process = subprocess.Popen(["setpriv", "--pdeathsig", "TERM", *command], stdout=log, stderr=log,
+                                            stdin=subprocess.DEVNULL, env={**os.environ, **(env or {})})
         for port in ports:
             wait_for(lambda port=port: self.alive() and answers(port), f"{name} on port {port}")
 
