@@ -30,7 +30,7 @@ INCS     := -iquote agent -iquote include -isystem $(O)	# -iquote: include/limit
 CPPFLAGS  = -D_GNU_SOURCE $(INCS)
 CFLAGS   := -std=gnu11 -O2 -g $(WARN) -fPIE -ffunction-sections -fdata-sections -ffile-prefix-map=$(CURDIR)=.
 LDFLAGS  := -pie -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--gc-sections -Wl,--as-needed
-LDLIBS   := -Wl,-Bstatic -lbpf -lelf -lzstd -lz -lbrotlidec -lbrotlicommon -lyaml -lsqlite3 -lseccomp -lcap \
+LDLIBS   := -Wl,-Bstatic -lbpf -lelf -lzstd -lz -lbrotlidec -lbrotlicommon -lnghttp2 -lyaml -lsqlite3 -lseccomp -lcap \
 	    -Wl,-Bdynamic -lm -lpthread -ldl
 HARDEN   := -fstack-protector-strong -fstack-clash-protection -D_FORTIFY_SOURCE=2 \
 	    $(if $(filter x86_64,$(ARCH)),-fcf-protection)

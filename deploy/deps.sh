@@ -5,7 +5,7 @@
 # What the release is too old for comes from its backports suite, taken from where the machine's own apt sources point.
 set -euo pipefail
 
-build='gcc libc6-dev binutils make clang-19 bpftool>=7.4 libbpf-dev>=1:1.4 libelf-dev zlib1g-dev libzstd-dev libbrotli-dev
+build='gcc libc6-dev binutils make clang-19 bpftool>=7.4 libbpf-dev>=1:1.4 libelf-dev zlib1g-dev libzstd-dev libbrotli-dev libnghttp2-dev
 	libyaml-dev libsqlite3-dev libseccomp-dev libcap-dev linux-libc-dev'
 check='python3 libcmocka-dev clang-format-19 llvm-19 libclang-rt-19-dev'
 run='python3 python3-venv openssl curl ca-certificates nginx-light'

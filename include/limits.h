@@ -40,12 +40,17 @@
 #define KS_PIPELINE 32		/* requests waiting for their answers on one connection */
 #define KS_HEAD_CAP (64 * 1024) /* one message head, all headers */
 #define KS_HEADERS 128		/* header fields of one head */
+#define KS_H2_STREAMS 128	/* requests open at once on one HTTP/2 connection */
+#define KS_H2_TABLE (64 * 1024) /* header compression table of one direction; what a larger one holds is missed */
+#define KS_H2_FRAME (1024 * 1024) /* no frame is longer where frames are searched for */
+#define KS_HPACK_MEM (32 * 1024 * 1024) /* header compression tables of all connections together */
 #define KS_EXCHANGES 8192	/* exchanges open at once */
 #define KS_ARENA_CAP (64 * 1024) /* memory of one exchange */
 #define KS_HEADS 512		 /* heads and lines that span records, buffered at once */
 #define KS_ARENA_BLOCK (8 * 1024) /* what arenas are made of */
 #define KS_ARENA_BLOCKS 8192	  /* of all exchanges together */
 #define KS_SKIP_CALLS 3		  /* foreign exchanges in a row after which the kernel skips the stream, ... */
+#define KS_H2_SKIP_CALLS 32	  /* the same of HTTP/2, which is not found again once it was skipped, ... */
 #define KS_SKIP_BYTES (64 * 1024) /* ... provided they moved this much: what is cheap to see is not skipped */
 #define KS_EXIT_GRACE_NS 1000000000ull /* a dead process's streams are closed after this */
 #define KS_PROC_SLACK_NS 20000000ull /* start times this near name the same process (/proc has 10 ms ticks) */

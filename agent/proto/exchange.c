@@ -18,7 +18,7 @@ struct ex *ex_new(struct conn *c, uint64_t start_ns)
 		struct ex *old = pool_oldest(p->exchanges);
 
 		drop(KS_DROP_exchanges_full, 1);
-		old->conn->speaks->evict(old->conn);
+		old->conn->speaks->evict(old->conn, old);
 	}
 	arena_init(&ex->arena, p->arenas, KS_ARENA_CAP);
 	ex->conn = c;
@@ -27,10 +27,8 @@ struct ex *ex_new(struct conn *c, uint64_t start_ns)
 	ex->x.seq = c->seq++;
 	ex->x.first_on_conn = !ex->x.seq && !c->late;
 	ex->x.req_start_ns = start_ns;
-	if (c->last)
-		c->last->next = ex;
-	else
-		c->first = ex;
+	ex->prev = c->last;
+	*(c->last ? &c->last->next : &c->first) = ex;
 	c->last = ex;
 	c->ex_cnt++;
 	return ex;
@@ -181,9 +179,11 @@ void ex_end(struct ex *ex, bool response, uint64_t ts_ns)
 	emit(ex, &(struct message){ .kind = MSG_END, .response = response, .ts_ns = ts_ns });
 }
 
-/* Consecutive exchanges of no interest make a stream that is not worth copying. */
+/* Consecutive exchanges of no interest make a stream that is not worth copying, while no other is open. */
 static void judge(struct conn *c, const struct exchange *x)
 {
+	bool blind = c->speaks->blind;
+
 	if (!x->ignore || x->wanted) {
 		c->foreign = 0;
 		c->foreign_len = 0;
@@ -191,8 +191,12 @@ static void judge(struct conn *c, const struct exchange *x)
 	}
 	c->foreign++;
 	c->foreign_len += x->req_body_len + x->resp_body_len;
-	if (c->foreign >= KS_SKIP_CALLS && c->foreign_len >= KS_SKIP_BYTES &&
-	    c->verdict != KS_V_SKIP)
+	for (const struct ex *ex = c->first; ex && blind; ex = ex->next)
+		if (!ex->x.ignore)
+			return;
+	if (c->foreign >= (blind ? KS_H2_SKIP_CALLS : KS_SKIP_CALLS) &&
+	    c->foreign_len >= KS_SKIP_BYTES && c->verdict != KS_V_SKIP &&
+	    !(blind && c->verdict == KS_V_KEEP))
 		conn_verdict(c, KS_V_SKIP);
 }
 
@@ -227,9 +231,8 @@ void ex_done(struct ex *ex, uint32_t why, uint64_t ts_ns)
 	ex->x.ignore |= ex->doubt;
 	emit(ex, &(struct message){ .kind = MSG_DONE, .response = true, .ts_ns = ts_ns });
 	judge(c, &ex->x);
-	c->first = ex->next;
-	if (!c->first)
-		c->last = NULL;
+	*(ex->prev ? &ex->prev->next : &c->first) = ex->next;
+	*(ex->next ? &ex->next->prev : &c->last) = ex->prev;
 	c->ex_cnt--;
 	arena_done(&ex->arena);
 	pool_give(c->proto->exchanges, ex, sizeof(*ex));

@@ -26,6 +26,7 @@ struct ex {		   /* an exchange as proto sees it */
 	struct conn *conn;
 	struct ex *prev, *next; /* requests of the connection, oldest first */
 	uint32_t stream;	/* HTTP/2: its number */
+	uint32_t unseen;	/* and why its response may be among what was lost */
 	struct arena arena;
 	struct side side[2]; /* by message.response */
 	struct sse sse;

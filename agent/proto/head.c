@@ -79,7 +79,7 @@ static void target_forms(struct head *h, char *scratch)
 	const char *colon;
 	struct slice t = h->target;
 
-	if (t.ptr[0] != '/' && !slice_eq(h->method, SLICE("CONNECT"))) {
+	if (t.len && t.ptr[0] != '/' && !slice_eq(h->method, SLICE("CONNECT"))) {
 		colon = memchr(t.ptr, ':', t.len);
 		if (colon && t.ptr + t.len - colon > 3 && colon[1] == '/' && colon[2] == '/') {
 			struct slice rest = slice_from(t, (size_t)(colon + 3 - t.ptr));
@@ -119,17 +119,26 @@ static bool request_line(struct head *h, struct slice line)
 	return true;
 }
 
+/* A status code; 0 if it is something else. */
+static int status(struct slice s)
+{
+	int code = 0;
+
+	for (size_t i = 0; i < s.len; i++) {
+		if (s.ptr[i] < '0' || s.ptr[i] > '9')
+			return 0;
+		code = code * 10 + s.ptr[i] - '0';
+	}
+	return s.len == 3 && code >= 100 ? code : 0;
+}
+
 static bool status_line(struct head *h, struct slice line)
 {
 	if (line.len < 12 || line.ptr[8] != ' ')
 		return false;
 	h->version = version((struct slice){ line.ptr, 8 });
-	for (int i = 9; i < 12; i++) {
-		if (line.ptr[i] < '0' || line.ptr[i] > '9')
-			return false;
-		h->status = h->status * 10 + line.ptr[i] - '0';
-	}
-	return h->version && h->status >= 100 && (line.len == 12 || line.ptr[12] == ' ');
+	h->status = status((struct slice){ line.ptr + 9, 3 });
+	return h->version && h->status && (line.len == 12 || line.ptr[12] == ' ');
 }
 
 /* A list of equal numbers is one number (RFC 9110 section 8.6). */
@@ -215,6 +224,15 @@ static bool known_field(struct head *h, struct slice name, struct slice value)
 	return true;
 }
 
+static void keep_field(struct head *h, struct slice name, struct slice value)
+{
+	if (h->header_cnt == KS_HEADERS)
+		h->clipped = true;
+	else
+		h->headers[h->header_cnt++] =
+			(struct header){ name, secret_header(name) ? SLICE_NONE : value };
+}
+
 static bool field_line(struct head *h, struct slice line)
 {
 	const char *colon = memchr(line.ptr, ':', line.len);
@@ -229,12 +247,7 @@ static bool field_line(struct head *h, struct slice line)
 			return false;
 	if (!name.len || !known_field(h, name, value))
 		return false;
-	if (h->header_cnt == KS_HEADERS) {
-		h->clipped = true;
-		return true;
-	}
-	h->headers[h->header_cnt++] =
-		(struct header){ name, secret_header(name) ? SLICE_NONE : value };
+	keep_field(h, name, value);
 	return true;
 }
 
@@ -255,13 +268,18 @@ static struct slice next_line(struct slice raw, size_t *at, bool fold)
 	return (struct slice){ raw.ptr + from, end - from };
 }
 
+void head_begin(struct head *h)
+{
+	memset(h, 0, offsetof(struct head, headers));
+	memset(&h->header_cnt, 0, sizeof(*h) - offsetof(struct head, header_cnt));
+}
+
 bool head_parse(struct head *h, struct slice raw, bool response, char *scratch)
 {
 	size_t at = 0;
 	struct slice line = next_line(raw, &at, false);
 
-	memset(h, 0, offsetof(struct head, headers));
-	memset(&h->header_cnt, 0, sizeof(*h) - offsetof(struct head, header_cnt));
+	head_begin(h);
 	if (!(response ? status_line(h, line) : request_line(h, line)))
 		return false;
 	while (at < raw.len) {
@@ -273,4 +291,33 @@ bool head_parse(struct head *h, struct slice raw, bool response, char *scratch)
 		target_forms(h, scratch);
 	/* A request body that cannot be framed is an attack or not HTTP (RFC 9112 section 6.3, rules 3 and 4). */
 	return response || !h->coded;
+}
+
+/* HTTP/2 */
+
+void head_field(struct head *h, struct slice name, struct slice value)
+{
+	if (!name.len)
+		return;
+	value = slice_trim(value);
+	if (*name.ptr != ':') {
+		if (!slice_ieq(name, SLICE("content-length")) &&
+		    !slice_ieq(name, SLICE("transfer-encoding")))
+			known_field(h, name, value);
+		keep_field(h, name, value);
+	} else if (slice_eq(name, SLICE(":method"))) {
+		h->method = value;
+	} else if (slice_eq(name, SLICE(":path"))) {
+		h->target = value;
+	} else if (slice_eq(name, SLICE(":authority"))) {
+		h->authority = value;
+	} else if (slice_eq(name, SLICE(":status"))) {
+		h->status = status(value);
+	}
+}
+
+void head_end_fields(struct head *h, char *scratch)
+{
+	h->version = 20;
+	target_forms(h, scratch);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An HTTP/1 message head (RFC 9112): start line, header fields, and what they say about the body's framing.
- * All slices point into the bytes given, but a rewritten target. Pure but for the scratch buffer.
+ * A message head: start line, header fields, and what they say about the body's framing (RFC 9112), or the fields of
+ * HTTP/2. All slices point into the bytes given, but a rewritten target. Pure but for the scratch buffer.
  */
 #pragma once
 
@@ -16,7 +16,7 @@ struct head {
 	struct slice method, target, authority;
 	/* response */
 	int status;
-	uint8_t version; /* 10, 11 */
+	uint8_t version; /* 10, 11, 20 */
 	struct header headers[KS_HEADERS];
 	size_t header_cnt;
 	bool clipped; /* more header fields than KS_HEADERS: the rest counts for framing only */
@@ -46,3 +46,8 @@ bool head_may_be_response(struct slice in);
 /* Parse a whole head. false: it breaks the syntax or its framing is ambiguous (RFC 9112 section 6.3).
  * scratch: KS_HEAD_CAP bytes, for a target whose credentials are taken out. */
 bool head_parse(struct head *h, struct slice raw, bool response, char *scratch);
+/* An HTTP/2 header block (RFC 9113 section 8.3) instead: begin, every field, the slices of which must last as long as
+ * the head does, end. What fields say about the framing of HTTP/1 is not looked at. */
+void head_begin(struct head *h);
+void head_field(struct head *h, struct slice name, struct slice value);
+void head_end_fields(struct head *h, char *scratch);

@@ -28,9 +28,7 @@ struct cursor { /* one record on its way through a half */
 
 static void buf_give(struct half *h)
 {
-	if (h->buf)
-		pool_give(h->buf->conn->proto->heads, h->buf,
-			  sizeof(*h->buf) - sizeof(h->buf->data) + h->buf->len);
+	headbuf_give(h->buf);
 	h->buf = NULL;
 }
 
@@ -72,25 +70,17 @@ static void resync(struct conn *c)
 	req->state = H_RESYNC;
 }
 
-static void evict(struct conn *c)
+static void evict(struct conn *c, struct ex *ex)
 {
+	(void)ex; /* the others can not be told apart from it later */
 	lose_track(c, INCOMPLETE_EVICTED, c->first && c->first->side[1].head);
 }
 
-static struct headbuf *buf_take(struct conn *c)
+static void forget(struct conn *c, struct headbuf *buf)
 {
-	struct pool *heads = c->proto->heads;
-	struct headbuf *buf;
-
-	while (!(buf = pool_take(heads))) {
-		struct conn *old = ((struct headbuf *)pool_oldest(heads))->conn;
-
-		drop(KS_DROP_exchanges_full, 1);
-		lose_track(old, INCOMPLETE_EVICTED, false);
-		resync(old);
-	}
-	buf->conn = c;
-	return buf;
+	(void)buf;
+	lose_track(c, INCOMPLETE_EVICTED, false);
+	resync(c);
 }
 
 /* Heads */
@@ -125,7 +115,7 @@ static enum gathered gather_here(struct cursor *cur, struct slice *ret_raw)
 		cur->in = slice_from(cur->in, len);
 		return HEAD_WHOLE;
 	}
-	cur->h->buf = buf_take(cur->c);
+	cur->h->buf = headbuf_take(cur->c);
 	cur->h->buf->scan = scan;
 	cur->h->buf->len = cur->in.len;
 	memcpy(cur->h->buf->data, cur->in.ptr, cur->in.len);
@@ -560,4 +550,5 @@ const struct protocol protocol_http1 = {
 	.gap = gap,
 	.end = end,
 	.evict = evict,
+	.forget = forget,
 };

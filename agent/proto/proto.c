@@ -46,6 +46,28 @@ void conn_verdict(struct conn *c, enum ks_verdict verdict)
 		cfg->verdict(cfg->verdict_ctx, c->info->id, verdict);
 }
 
+struct headbuf *headbuf_take(struct conn *c)
+{
+	struct pool *heads = c->proto->heads;
+	struct headbuf *buf;
+
+	while (!(buf = pool_take(heads))) {
+		struct headbuf *old = pool_oldest(heads);
+
+		drop(KS_DROP_exchanges_full, 1);
+		old->conn->speaks->forget(old->conn, old);
+	}
+	buf->conn = c;
+	return buf;
+}
+
+void headbuf_give(struct headbuf *buf)
+{
+	if (buf)
+		pool_give(buf->conn->proto->heads, buf,
+			  sizeof(*buf) - sizeof(buf->data) + buf->len);
+}
+
 /* What begins with these bytes; NULL: nothing, or *ret_more: not to be told yet. */
 static const struct protocol *detect(struct slice in, bool *ret_more)
 {
@@ -58,6 +80,16 @@ static const struct protocol *detect(struct slice in, bool *ret_more)
 		*ret_more |= answer == DETECT_MORE;
 	}
 	return NULL;
+}
+
+static bool join(struct conn *c, struct slice in)
+{
+	for (size_t i = 0; i < sizeof(protocols) / sizeof(protocols[0]); i++)
+		if (protocols[i]->join && protocols[i]->join(c, in)) {
+			c->speaks = protocols[i];
+			return true;
+		}
+	return false;
 }
 
 static void speak(struct conn *c, const struct protocol *protocol, enum ks_dir dir)
@@ -104,6 +136,8 @@ static void unknown_data(struct conn *c, enum ks_dir dir, struct slice in, uint6
 	protocol = detect(in, &more);
 	if (protocol) {
 		speak(c, protocol, dir);
+		conn_data(c, dir, in, ts_ns);
+	} else if (c->midstream && join(c, in)) {
 		conn_data(c, dir, in, ts_ns);
 	} else if (more && in.len < DETECT_LEN) {
 		memcpy(c->start[dir], in.ptr, in.len);
@@ -207,7 +241,7 @@ int proto_new(const struct proto_cfg *cfg, struct message_sink sink, struct prot
 	if (!p->arenas || pool_new(sizeof(struct conn), conn_max(cfg), &p->conns) < 0 ||
 	    pool_new(sizeof(struct ex), exchange_max(cfg), &p->exchanges) < 0 ||
 	    pool_new(sizeof(struct headbuf), KS_HEADS, &p->heads) < 0 ||
-	    inflaters_new(&p->inflaters) < 0) {
+	    inflaters_new(&p->inflaters) < 0 || hpacks_new(&p->hpacks) < 0) {
 		proto_free(p);
 		return -ENOMEM;
 	}
@@ -220,6 +254,7 @@ void proto_free(struct proto *p)
 	if (!p)
 		return;
 	inflaters_free(p->inflaters);
+	hpacks_free(p->hpacks);
 	pool_free(p->heads);
 	pool_free(p->exchanges);
 	pool_free(p->conns);
@@ -236,6 +271,6 @@ size_t proto_bytes(const struct proto_cfg *cfg)
 {
 	return sizeof(struct proto) + pool_bytes(sizeof(struct conn), conn_max(cfg)) +
 	       pool_bytes(sizeof(struct ex), exchange_max(cfg)) +
-	       pool_bytes(sizeof(struct headbuf), KS_HEADS) + inflaters_bytes() +
+	       pool_bytes(sizeof(struct headbuf), KS_HEADS) + inflaters_bytes() + hpacks_bytes() +
 	       (size_t)KS_ARENA_BLOCK * KS_ARENA_BLOCKS;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * flow and proto alone, fed from memory: bytes and records a second on one core, for streamed answers of 200-byte
- * events one to a record, the same packed in full records, and one body of known length. Prints one line each.
+ * events one to a record, the same packed in full records, one body of known length, and HTTP/2 frames. Prints one line each.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +11,8 @@
 #include "flow/flow.h"
 #include "limits.h"
 #include "proto/proto.h"
+
+#define H2_CAP 8192
 
 static uint64_t parts, bytes_out;
 
@@ -85,7 +87,35 @@ static void answer(struct run *r, int events, int pack)
 		call(r, KS_IN, "0\r\n\r\n", 5);
 }
 
-static void bench(const char *name, int events, int pack, int rounds)
+/* The same over HTTP/2: one request, `frames` DATA frames of len bytes, `pack` of them to a record. */
+static void answer_h2(struct run *r, int frames, size_t len, int pack)
+{
+	static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0";
+	static uint32_t stream;
+	char head[] = "\0\0\7\1\5\0\0\0\0\203\207\004\002/c\204", back[] = "\0\0\1\1\4\0\0\0\0\210";
+	char end[] = "\0\0\0\0\1\0\0\0\0", frame[H2_CAP + 9];
+	size_t at = 0;
+
+	if (!r->offset[KS_OUT]) {
+		stream = 1;
+		call(r, KS_OUT, preface, sizeof(preface) - 1);
+	}
+	memset(frame, 'x', sizeof(frame));
+	memcpy(frame, (char[]){ 0, (char)(len >> 8), (char)len, 0, 0 }, 5);
+	for (int i = 0; i < 4; i++)
+		head[5 + i] = back[5 + i] = frame[5 + i] = end[5 + i] =
+			(char)(stream >> (24 - 8 * i));
+	call(r, KS_OUT, head, 16);
+	call(r, KS_IN, back, 10);
+	for (int i = 0; i < pack; i++, at += len + 9)
+		memcpy(r->e->data + at, frame, len + 9);
+	for (int i = 0; i < frames; i += pack)
+		call(r, KS_IN, NULL, at);
+	call(r, KS_IN, end, 9);
+	stream += 2;
+}
+
+static void bench(const char *name, int events, int pack, int rounds, size_t h2_len)
 {
 	struct run r = { .e = calloc(1, sizeof(*r.e) + KS_CHUNK_CAP) };
 	struct proto *p = NULL;
@@ -98,10 +128,12 @@ static void bench(const char *name, int events, int pack, int rounds)
 	parts = bytes_out = 0;
 	start = now();
 	for (int i = 0; i < rounds; i++)
-		answer(&r, events, pack);
+		if (h2_len)
+			answer_h2(&r, events, h2_len, pack);
+		else
+			answer(&r, events, pack);
 	took = now() - start;
-	if (events &&
-	    parts < (uint64_t)rounds * (uint64_t)(events + 6)) /* 2 heads, 2 ends, a body, DONE */
+	if (events && parts < (uint64_t)rounds * (uint64_t)(events + 5)) /* 2 heads, 2 ends, DONE */
 		printf("%lu messages, fewer than were sent: ", parts);
 	printf("%-16s %7.2f GB/s %7.2f M records/s %7.2f M messages/s\n", name,
 	       (double)r.bytes / took / 1e9, (double)r.records / took / 1e6,
@@ -114,9 +146,12 @@ static void bench(const char *name, int events, int pack, int rounds)
 int main(void)
 {
 	for (int i = 0; i < 3; i++) {
-		bench("sse, 1 a record", 200, 1, 5000);
-		bench("sse, packed", 2000, 75, 500);
-		bench("body", 0, 0, 100);
+		bench("sse, 1 a record", 200, 1, 5000, 0);
+		bench("sse, packed", 2000, 75, 500, 0);
+		bench("body", 0, 0, 100, 0);
+		bench("h2, 200 bytes", 2000, 70, 500, 200);
+		bench("h2, 1 a record", 200, 1, 5000, 200);
+		bench("h2, 8 KiB", 2000, 1, 100, H2_CAP);
 	}
 	return 0;
 }

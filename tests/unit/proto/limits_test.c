@@ -205,16 +205,6 @@ static void test_verdicts(void **state)
 static void test_not_http1(void **state)
 {
 	struct world *w = *state;
-	uint64_t before = drop_get(KS_DROP_http2);
-
-	world_open(w);
-	CALL(w, KS_OUT, "PRI * HTT");
-	CALL(w, KS_OUT, "P/2.0\r\n\r\nSM\r\n\r\n" GET("/a"));
-	CALL(w, KS_OUT, GET("/b"));
-	world_close(w);
-	assert_int_equal(drop_get(KS_DROP_http2) - before, 1);
-	assert_int_equal(w->verdict, KS_V_SKIP);
-	assert_int_equal(w->cnt, 0);
 
 	world_open(w);
 	CALL(w, KS_OUT, "GET /ws HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\n\r\n");

@@ -53,6 +53,7 @@ struct world {
 	/* which records are lost: the one with this number, or each n-th */
 	size_t lose, lose_each;
 	bool ignore_all, want_all;
+	bool secrets; /* values with SECRET must not come */
 	enum ks_verdict verdict;
 };
 
@@ -75,9 +76,15 @@ static inline void str_set(char *to, size_t cap, struct slice s)
 	snprintf(to, cap, "%.*s", (int)s.len, s.ptr ? s.ptr : "");
 }
 
-static inline void world_head(struct seen *seen, const struct message *m)
+static inline void world_head(struct world *w, struct seen *seen, const struct message *m)
 {
 	const struct header *id = header_find(m->headers, m->header_cnt, SLICE("x-id"));
+
+	for (size_t i = 0; w->secrets && i < m->header_cnt; i++)
+		if (m->headers[i].value.len)
+
+			assert_null(memmem(m->headers[i].value.ptr, m->headers[i].value.len,
+					   "SECRET", 6));
 
 	if (m->response) {
 		assert_true(m->status >= 100);
@@ -110,7 +117,7 @@ static inline void world_message(void *ctx, const struct message *m)
 	switch (m->kind) {
 	case MSG_HEAD:
 		assert_false(m->response && seen->resp_head);
-		world_head(seen, m);
+		world_head(w, seen, m);
 		break;
 	case MSG_BODY:
 		assert_true(m->data.len);
@@ -182,7 +189,7 @@ static inline void world_free(struct world *w)
 {
 	flow_free(w->flow);
 	assert_int_equal(pool_cnt(w->proto->conns) + pool_cnt(w->proto->heads), 0);
-	assert_int_equal(proto_exchanges(w->proto), 0);
+	assert_int_equal(proto_exchanges(w->proto) + hpacks_used(w->proto->hpacks), 0);
 	proto_free(w->proto);
 	free(w);
 }
