@@ -50,7 +50,7 @@ static int on_ident(void *ctx, const struct ks_ev_ident *ident)
 
 	if (w->agent_gone)
 		return 0;
-	/* one wait of a second is enough: with a parser that stands still each of a thousand processes would cost one */
+	/* one wait of a second is enough: with a parser that stands still each of many processes would cost one */
 	if (now < w->ident_wait_ns)
 		return send(w->ipc.fd, ident, sizeof(*ident), MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
 	err = ipc_send(w->ipc.fd, ident, sizeof(*ident));
