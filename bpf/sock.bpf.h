@@ -58,7 +58,7 @@ static __always_inline bool ks_is_current(struct sock *sk, const struct ks_call 
 	__u8 dir = call->dir & 1;
 	__u32 seq = ks_seq(sk, dir), moved = seq - call->seq;
 
-	return moved == n || moved - ks_fin(sk, dir, seq) == n;
+	return moved == n || moved - ks_fin(sk, dir, seq, moved - n) == n;
 }
 
 static __always_inline void ks_sock_done(struct ks_call *call, __u32 n, __u64 pid_tgid,

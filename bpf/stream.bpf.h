@@ -179,13 +179,15 @@ static __always_inline __u32 ks_seq(struct sock *sk, __u8 dir)
 	return dir == KS_OUT ? BPF_CORE_READ(tp, write_seq) : BPF_CORE_READ(tp, copied_seq);
 }
 
-/* 1 when TCP's count has gone past the FIN, which is no byte of the stream. */
-static __always_inline __u32 ks_fin(struct sock *sk, __u8 dir, __u32 seq)
+/* 1 when TCP's count, which is `gap` bytes ahead, has gone past the FIN: no byte of the stream. */
+static __always_inline __u32 ks_fin(struct sock *sk, __u8 dir, __u32 seq, __u32 gap)
 {
 	__u8 state = BPF_CORE_READ(sk, __sk_common.skc_state);
 
+	if (dir == KS_OUT && state == TCP_CLOSE) /* by a FIN, or by a reset */
+		return gap == 1;
 	if (dir == KS_OUT)
-		return state != TCP_ESTABLISHED && state != TCP_CLOSE_WAIT && state != TCP_CLOSE;
+		return state != TCP_ESTABLISHED && state != TCP_CLOSE_WAIT;
 	return BPF_CORE_READ(sk, __sk_common.skc_flags) & (1 << SOCK_DONE) &&
 	       seq == BPF_CORE_READ((struct tcp_sock *)sk, rcv_nxt);
 }
@@ -206,7 +208,7 @@ static __noinline int ks_catch_up(struct ks_stream *s, struct sock *sk, __u8 dir
 	s->seq[dir] = seq - later;
 	s->counted[dir] = 1;
 	if (gap)
-		gap -= ks_fin(sk, dir, seq);
+		gap -= ks_fin(sk, dir, seq, gap);
 	if (gap == 0 || gap > 0x7fffffff) /* another thread was quicker */
 		return 0;
 	ks_count(KS_SEEN_BYTES, gap);

@@ -482,6 +482,7 @@ static void do_middle(void)
 
 static void test_middle(void)
 {
+	__u64 unseen = counter(KS_DROP_unseen);
 	pid_t pid = start(do_middle, 0);
 	const struct ks_ev_stream *a;
 
@@ -493,6 +494,7 @@ static void test_middle(void)
 	check(a && a->h.flags == KS_F_MIDSTREAM && a->rport && a->role == KS_ROLE_UNKNOWN && data(pid, 0)->cap_len == 300,
 	      "a connection that was there before is joined, and says so");
 	check(count(KS_EV_DATA, pid) == 4 && count(KS_EV_CLOSE, pid) == 2, "an answer after a half close belongs to its stream");
+	check(counter(KS_DROP_unseen) == unseen, "and no end of a direction is taken for a lost byte");
 }
 
 static int tls_turn(SSL *c, SSL *s)
