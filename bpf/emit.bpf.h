@@ -85,7 +85,8 @@ static __always_inline void ks_emit_sized(struct ks_move *m, const void *src, __
 		n = size;
 	if (bpf_probe_read_user(e->data, n, src)) {
 		ks_data_head(e, m, 0, m->c->flags | KS_F_FAULT);
-		m->c->faulted += n;
+		m->c->faulted += m->c->todo; /* one record for the rest of the call */
+		m->c->todo = n;
 	} else {
 		ks_data_head(e, m, n, m->c->flags);
 		m->c->copied += n;

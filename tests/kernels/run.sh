@@ -1,17 +1,20 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# run.sh [core|all] [KERNEL...]: boots guest kernels (no KVM: seconds each) and runs the kernel side in them, on fentry, on kprobes and
-# on tracepoints: load, attach, TLS and plain traffic, every byte compared. Then, if out/kernspan is there, the agent itself:
-# one TLS and one plain span each. TAP. core: oldest and newest; all: every line we promise. QEMU_RUN names the boot script.
+# run.sh [core|all] [KERNEL...]: boots guest kernels (no KVM) and tries each socket family in them: the kernel side alone, with every
+# byte of known traffic accounted for; then the agent itself, one TLS and one plain AI call, both ends of each. TAP; the table of what
+# was seen goes to $O/kernels.md (docs/kernels.md holds one). core: oldest and newest; all: every line we promise.
+# QEMU_RUN names the boot script; its status 125 means that this kernel or this machine's parts for a guest could not be had.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 O=${O:-out} KERNSPAN=${KERNSPAN:-out/kernspan}
 QEMU_RUN=${QEMU_RUN:-../shared/tools/qemu-run.sh}
+families=(fentry kprobe tracepoint)
+limit=${KERNEL_SECONDS:-280}
 set_name=${1:-core}
 [ $# = 0 ] || shift
 case $set_name in
 core) kernels=(bullseye trixie-backports) ;;
-all) kernels=(bullseye bookworm trixie 6.18 trixie-backports) ;;
+all) kernels=(bullseye bookworm trixie trixie-backports) ;;
 *) echo "usage: run.sh [core|all] [KERNEL...]" >&2; exit 2 ;;
 esac
 [ $# = 0 ] || kernels=("$@")
@@ -20,30 +23,59 @@ command -v qemu-system-x86_64 >/dev/null || { echo "1..0 # SKIP qemu-system-x86 
 
 job=$(mktemp -d) || exit 1
 trap 'rm -rf "$job"' EXIT
-tests/bpf/build.sh "$job/dump" || { echo "1..1"; echo "not ok 1 - build of the dump tool"; exit 1; }
-cp tests/kernels/guest.sh tests/kernels/agent.sh tests/kernels/traffic.py tests/kernels/compare.py tests/kernels/ai_server.py "$job/" || exit 1
-[ ! -x "$KERNSPAN" ] || cp "$KERNSPAN" "$job/kernspan"
+if ! make -s O="$O" "$O/tests/bpf/dump" || [ ! -x "$KERNSPAN" ]; then
+	echo "1..1"
+	echo "not ok 1 - out/tests/bpf/dump and $KERNSPAN are built"
+	exit 1
+fi
 openssl req -x509 -newkey rsa:2048 -nodes -keyout "$job/key.pem" -out "$job/cert.pem" -days 2 -subj /CN=localhost 2>/dev/null
 
-n=0 bad=0
-result() { # result STATUS NAME OUTPUT
-	n=$((n + 1))
-	sed 's/^\(ok\|not ok\|1\.\.\)/# \1/; s/^\([^#]\)/# \1/' <<<"$3"
-	if [ "$1" = 0 ]; then echo "ok $n - $2"; else echo "not ok $n - $2"; bad=1; fi
+guest() { # guest KERNEL: all families in one boot; the log in $job/KERNEL.log, the status in $job/KERNEL.status
+	local dir=$job/$1
+	mkdir "$dir"
+	cp "$O/tests/bpf/dump" "$KERNSPAN" tests/kernels/*.sh tests/kernels/*.py "$job"/*.pem "$dir/"
+	"$QEMU_RUN" -t "$limit" -d "$dir" "$1" "sh guest.sh ${families[*]}" >"$job/$1.log" 2>&1
+	echo $? >"$job/$1.status"
 }
-for kernel in "${kernels[@]}"; do
-	release=
-	for family in fentry kprobe tracepoint; do
-		out=$("$QEMU_RUN" -t 200 -d "$job" "$kernel" "uname -r; sh guest.sh $family" 2>&1)
-		status=$?
-		release=$(head -n 1 <<<"$out")
-		result $status "$release: $family: every byte" "$out"
+
+n=0 bad=0
+say() { # say STATUS NAME
+	n=$((n + 1))
+	if [ "$1" = 0 ]; then echo "ok $n - $2"; else echo "not ok $n - $2"; fi
+}
+row() { printf '| %s | %s | %s | %s | %s |\n' "$@" >>"$O/kernels.md"; }
+
+# The guest says RESULT FAMILY WHAT STATUS [FIGURE]: what it has not come to failed.
+report() { # report KERNEL
+	local log=$job/$1.log release family what status figure words todo
+	release=$(sed -n 's/^KERNEL //p' "$log")
+	sed 's/^/# /' "$log"
+	if [ -z "$release" ] && [ "$(cat "$job/$1.status")" = 125 ]; then
+		n=$((n + 1))
+		echo "ok $n - $1 # SKIP $(grep -m 1 '^qemu-run:' "$log" || tail -n 1 "$log")"
+		row "$1" - "not obtained" - -
+		return
+	fi
+	for family in "${families[@]}"; do
+		words=()
+		for what in load bytes spans; do
+			read -r status figure <<<"$(sed -n "s/^RESULT $family $what //p" "$log")"
+			todo=
+			[ "$family" != tracepoint ] || ! grep -q '^PREEMPTS' "$log" ||
+				todo=' # TODO this kernel preempts tracepoint programs and then skips them; kprobes are taken first'
+			[ "${status:-1}" = 0 ] || [ -n "$todo" ] || bad=1
+			say "${status:-1}" "${release:-$1}: $family: $what${figure:+ ($figure)}$todo"
+			[ "${status:-1}" = 0 ] && words+=("${figure:-yes}") || words+=("**no**${figure:+ ($figure)}")
+		done
+		row "${release:-$1}" "$family" "${words[@]}"
 	done
-	[ -x "$job/kernspan" ] || continue
-	for family in fentry kprobe; do
-		out=$("$QEMU_RUN" -t 200 -d "$job" "$kernel" "sh agent.sh $family" 2>&1)
-		result $? "$release: $family: spans of the agent" "$out"
-	done
+}
+
+printf '| kernel | sockets by | loads | bytes accounted for | spans, both ends |\n|---|---|---|---|---|\n' >"$O/kernels.md"
+for ((i = 0; i < ${#kernels[@]}; i += 2)); do # two at a time: a guest uses one core
+	for kernel in "${kernels[@]:i:2}"; do guest "$kernel" & done
+	wait
+	for kernel in "${kernels[@]:i:2}"; do report "$kernel"; done
 done
 echo "1..$n"
 exit $bad
