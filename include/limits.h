@@ -28,6 +28,7 @@
 #define KS_WATCH_PROCS 8192	/* processes followed at once; the least recently seen is forgotten */
 #define KS_FILES 8192		/* mapped files remembered, with or without TLS code */
 #define KS_TLS_FILES 512	/* files with TLS code attached at once */
+#define KS_USER_TLS_FILES 128	/* of them owned by one user other than root */
 #define KS_PROC_LIBS 8		/* TLS files counted for one process */
 #define KS_PENDING_MMAPS 256	/* MMAP events waiting for their file to be looked at */
 #define KS_MAPS_READ_CAP (16 * 1024 * 1024) /* bytes read of one /proc/PID/maps */

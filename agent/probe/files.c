@@ -13,14 +13,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/loop.h"
 #include "probe/hidx.h"
 #include "probe/procfs.h"
 #include "probe/tlslib.h"
 
-#define RETRY_NS (10ULL * 1000000000) /* a failed attachment is tried again after this */
+#define RETRY_NS   (10ULL * 1000000000) /* a failed attachment is tried again after this */
+#define DETACH_CNT 4			/* files detached at once */
 
 struct stamp { /* which file, and that it is unchanged */
-	uint32_t dev;
+	uint32_t dev, uid;
 	uint64_t ino, size;
 	int64_t mtime, ctime;
 };
@@ -29,7 +31,8 @@ struct file {
 	struct stamp stamp;
 	uint32_t lib; /* or FILES_NO_LIB */
 	bool live;
-	bool used; /* since the clock hand passed */
+	bool used;	   /* since the clock hand passed */
+	uint64_t retry_ns; /* no room for its attachment: when to read it again, 0 = never */
 };
 
 struct lib {
@@ -49,6 +52,7 @@ struct files {
 	struct probe *probe;
 	struct hidx idx; /* of files */
 	uint32_t hand;
+	uint64_t turn_ns; /* time left of this turn */
 	uint32_t lib_cnt; /* slots of libs in use so far */
 	struct files_stats stats;
 	struct file files[KS_FILES];
@@ -134,6 +138,7 @@ static int stamp_read(int fd, struct stamp *ret)
 		return -ENOENT;
 	*ret = (struct stamp){
 		.dev = st.stx_dev_major << 20 | (st.stx_dev_minor & 0xfffff),
+		.uid = st.stx_uid,
 		.ino = st.stx_ino,
 		.size = st.stx_size,
 		.mtime = stamp_ns(st.stx_mtime),
@@ -152,7 +157,7 @@ static uint32_t file_find(const struct files *f, const struct stamp *s)
 	return slot;
 }
 
-static void file_add(struct files *f, const struct stamp *s, uint32_t lib)
+static void file_add(struct files *f, const struct stamp *s, uint32_t lib, uint64_t retry_ns)
 {
 	uint32_t slot;
 
@@ -167,7 +172,9 @@ static void file_add(struct files *f, const struct stamp *s, uint32_t lib)
 		}
 		f->files[slot].used = false;
 	}
-	f->files[slot] = (struct file){ .stamp = *s, .lib = lib, .live = true, .used = true };
+	f->files[slot] = (struct file){
+		.stamp = *s, .lib = lib, .live = true, .used = true, .retry_ns = retry_ns
+	};
 	hidx_add(&f->idx, stamp_key(s), slot);
 	f->stats.known++;
 }
@@ -213,20 +220,48 @@ static struct lib *twin_find(struct files *f, const struct stamp *s, const struc
 	return NULL;
 }
 
-static struct lib *lib_slot(struct files *f)
+static uint32_t libs_of(const struct files *f, uint32_t uid)
 {
+	uint32_t cnt = 0;
+
+	for (uint32_t i = 0; i < f->lib_cnt; i++)
+		cnt += f->libs[i].live && f->libs[i].stamp.uid == uid;
+	return cnt;
+}
+
+/* Whose place a new file may take: that of a user's file without processes; if it is root's, also of root's own, and
+ * at last of the user's file with the fewest. */
+static struct lib *lib_victim(struct files *f, uint32_t uid)
+{
+	struct lib *best = NULL;
+
+	for (uint32_t i = 0; i < f->lib_cnt; i++) {
+		struct lib *l = &f->libs[i];
+
+		if (l->procs == 0 ? uid && !l->stamp.uid : uid || !l->stamp.uid)
+			continue;
+		if (!best || l->procs < best->procs)
+			best = l;
+	}
+	return best;
+}
+
+/* Users cannot take all places: files full of TLS names are easily made. */
+static struct lib *lib_slot(struct files *f, uint32_t uid)
+{
+	struct lib *l;
+
+	if (uid && libs_of(f, uid) >= KS_USER_TLS_FILES)
+		return NULL;
 	for (uint32_t i = 0; i < f->lib_cnt; i++)
 		if (!f->libs[i].live)
 			return &f->libs[i];
 	if (f->lib_cnt < KS_TLS_FILES)
 		return &f->libs[f->lib_cnt++];
-	for (uint32_t i = 0; i < f->lib_cnt; i++) {
-		if (f->libs[i].procs == 0) {
-			lib_drop(f, &f->libs[i]);
-			return &f->libs[i];
-		}
-	}
-	return NULL;
+	l = lib_victim(f, uid);
+	if (l)
+		lib_drop(f, l);
+	return l;
 }
 
 static void lib_attach(struct files *f, struct lib *l, int fd, uint64_t now_ns)
@@ -248,7 +283,7 @@ static struct lib *lib_add(struct files *f, const struct files_map *map, const s
 
 	if (l)
 		return l;
-	l = lib_slot(f);
+	l = lib_slot(f, s->uid);
 	if (!l) {
 		f->stats.libs_full++;
 		return NULL;
@@ -286,6 +321,7 @@ static int file_read(struct files *f, const struct files_map *map, const struct 
 {
 	int fd = open_again(map->path_fd), err;
 	uint32_t id = FILES_NO_LIB;
+	uint64_t retry_ns = 0;
 	struct tlslib tls;
 
 	if (fd < 0)
@@ -295,21 +331,42 @@ static int file_read(struct files *f, const struct files_map *map, const struct 
 	if (err != -ENOENT) {
 		struct lib *l = lib_add(f, map, s, &tls, err, fd, now_ns);
 
-		id = l ? lib_id(f, l) : FILES_NO_LIB;
-		err = l ? 0 : -ENOSPC;
-	} else {
-		err = 0;
+		if (l)
+			id = lib_id(f, l);
+		else
+			retry_ns = now_ns + RETRY_NS;
 	}
 	close(fd); /* the attachment holds the inode by itself */
-	if (err)
-		return err;
-	file_add(f, s, id);
+	file_add(f, s, id, retry_ns);
 	*ret_lib = id;
 	return 0;
 }
 
-static bool stamp_same(const struct file *file, const struct stamp *s)
+void files_turn(struct files *f, uint64_t ns)
 {
+	f->turn_ns = ns;
+}
+
+/* As file_read(), if there is time. */
+static int file_read_timed(struct files *f, const struct files_map *map, const struct stamp *s,
+			   uint64_t now_ns, uint32_t *ret_lib)
+{
+	uint64_t spent = clock_ns(CLOCK_MONOTONIC);
+	int err;
+
+	if (!f->turn_ns)
+		return -EAGAIN;
+	err = file_read(f, map, s, now_ns, ret_lib);
+	spent = clock_ns(CLOCK_MONOTONIC) - spent;
+	f->turn_ns -= spent < f->turn_ns ? spent : f->turn_ns;
+	return err;
+}
+
+/* Is what we know of this file still so? */
+static bool file_holds(const struct file *file, const struct stamp *s, uint64_t now_ns)
+{
+	if (file->retry_ns && now_ns >= file->retry_ns)
+		return false;
 	/* ctime tells an inode number that is used again; a probed inode is held and cannot be */
 	return file->stamp.size == s->size && file->stamp.mtime == s->mtime &&
 	       (file->lib != FILES_NO_LIB || file->stamp.ctime == s->ctime);
@@ -338,7 +395,7 @@ int files_look(struct files *f, const struct files_map *map, uint64_t now_ns,
 	if (err)
 		return err;
 	slot = file_find(f, &s);
-	if (slot != HIDX_NONE && !stamp_same(&f->files[slot], &s)) {
+	if (slot != HIDX_NONE && !file_holds(&f->files[slot], &s, now_ns)) {
 		if (f->files[slot].lib != FILES_NO_LIB)
 			lib_drop(f, lib_find(f, f->files[slot].lib));
 		else
@@ -351,7 +408,7 @@ int files_look(struct files *f, const struct files_map *map, uint64_t now_ns,
 		if (lib != FILES_NO_LIB)
 			lib_retry(f, lib_find(f, lib), map, now_ns);
 	} else {
-		err = file_read(f, map, &s, now_ns, &lib);
+		err = file_read_timed(f, map, &s, now_ns, &lib);
 		if (err)
 			return err;
 	}
@@ -359,7 +416,7 @@ int files_look(struct files *f, const struct files_map *map, uint64_t now_ns,
 		.dev = s.dev,
 		.ino = s.ino,
 		.lib = lib,
-		.settled = lib == FILES_NO_LIB,
+		.settled = lib == FILES_NO_LIB && !f->files[file_find(f, &s)].retry_ns,
 	};
 	return 0;
 }
@@ -396,9 +453,12 @@ size_t files_idle(const struct files *f, uint64_t before_ns)
 
 void files_detach_idle(struct files *f, uint64_t before_ns)
 {
-	for (uint32_t i = 0; i < f->lib_cnt; i++)
-		if (lib_idle(&f->libs[i], before_ns))
+	for (uint32_t i = 0, cnt = 0; i < f->lib_cnt && cnt < DETACH_CNT; i++) {
+		if (lib_idle(&f->libs[i], before_ns)) {
 			lib_drop(f, &f->libs[i]);
+			cnt++;
+		}
+	}
 }
 
 size_t files_lib_cnt(const struct files *f)

@@ -35,8 +35,13 @@ struct files *files_new(struct probe *probe);
 /* Detaches everything. */
 void files_free(struct files *f);
 
+/* How long files_look() may read and attach files until this is called again: strangers make files that take long.
+ * One file is always read. */
+void files_turn(struct files *f, uint64_t ns);
+
 /* Look at a mapped file: the first time read it and attach if it has TLS code, later recall. -ENOENT: no regular
- * file. now_ns: CLOCK_MONOTONIC, as everywhere here. */
+ * file. -EAGAIN: the time of this turn is used up, and the file is not known yet. now_ns: CLOCK_MONOTONIC, as
+ * everywhere here. */
 int files_look(struct files *f, const struct files_map *map, uint64_t now_ns,
 	       struct files_seen *ret_seen);
 
@@ -45,7 +50,8 @@ void files_use(struct files *f, uint32_t lib);
 void files_unuse(struct files *f, uint32_t lib, uint64_t now_ns);
 /* How many attached files no known process has used since before_ns. */
 size_t files_idle(const struct files *f, uint64_t before_ns);
-/* Detach those. A detached link costs the kernel a grace period (up to 128 ms each, measured): call it rarely. */
+/* Detach a few of those, the rest when called again. A detached link costs the kernel a grace period (up to 128 ms
+ * each, measured): call it rarely. */
 void files_detach_idle(struct files *f, uint64_t before_ns);
 
 /* Also what watch_lib_get() says. */
@@ -64,6 +70,6 @@ void files_lib_get(const struct files *f, size_t i, struct watch_lib *ret_lib);
 struct files_stats {
 	uint64_t known;	    /* files remembered now */
 	uint64_t reads;	    /* files whose symbols were read */
-	uint64_t libs_full; /* TLS files not attached because KS_TLS_FILES were */
+	uint64_t libs_full; /* times a TLS file was not attached because the share of its owner, or all, was */
 };
 struct files_stats files_stats(const struct files *f);

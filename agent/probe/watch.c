@@ -12,12 +12,16 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/loop.h"
 #include "probe/ident.h"
 #include "probe/procfs.h"
 #include "probe/watch_internal.h"
 
 #define IDLE_NS	      (60000 * MS_NS) /* a TLS file without processes is detached after this */
 #define IDLE_CHECK_NS (10000 * MS_NS)
+#define TURN_NS	      (100 * MS_NS)   /* of work, before others of this process have their turn */
+#define SCAN_NS	      (10000 * MS_NS) /* the same when we start */
+#define RESCAN_NS     (10000 * MS_NS) /* between two walks of /proc for events that were missed */
 #define AGAIN_NS      (100 * MS_NS) /* between two tries to have an identity taken */
 #define PARENTS	      32 /* generations followed upwards */
 
@@ -159,11 +163,12 @@ static struct proc *proc_add(struct watch *w, pid_t tgid, uint64_t now_ns)
 	return p;
 }
 
+/* A process that maps file after file, or execs in a loop, is looked at no more often than its pace allows. */
 static void proc_due(struct watch *w, struct proc *p, uint64_t due_ns)
 {
 	if (!p->due_ns)
 		w->due[w->due_cnt++] = (uint32_t)(p - w->procs);
-	p->due_ns = due_ns;
+	p->due_ns = due_ns > p->pace_ns ? due_ns : p->pace_ns;
 }
 
 /* The process that tgid names, created or replaced as start_ns says. */
@@ -283,10 +288,10 @@ static void scan_pid(struct watch *w, pid_t tgid, uint64_t now_ns)
 		if (w->cfg.only_cnt)
 			(void)probe_mark(w->cfg.probe, tgid, KS_MARK_WATCH);
 		err = proc_ident(w, p, fd, now_ns);
-		if (!err)
-			(void)watch_look(w, p, fd, now_ns);
-		else
+		if (err)
 			proc_drop(w, p, now_ns);
+		else if (watch_look(w, p, fd, now_ns) == 0 && p->partly && !p->due_ns)
+			proc_due(w, p, now_ns);
 		/* a kernel thread, or ended: the kernel side may have been there before the mark was */
 		if (w->cfg.only_cnt && (err == -ENOENT || err == -ESRCH))
 			(void)probe_mark(w->cfg.probe, tgid, KS_MARK_NONE);
@@ -294,8 +299,9 @@ static void scan_pid(struct watch *w, pid_t tgid, uint64_t now_ns)
 	close(fd);
 }
 
-int watch_scan(struct watch *w, uint64_t now_ns)
+static int scan(struct watch *w, uint64_t turn_ns, uint64_t now_ns)
 {
+	files_turn(w->files, turn_ns);
 	/* With cfg.only, a child may be listed before its parent, or be born of it before the mark was set */
 	for (int round = 0; round < (w->cfg.only_cnt ? 2 : 1); round++) {
 		DIR *dir = opendir(w->cfg.proc_root);
@@ -312,6 +318,11 @@ int watch_scan(struct watch *w, uint64_t now_ns)
 		closedir(dir);
 	}
 	return 0;
+}
+
+int watch_scan(struct watch *w, uint64_t now_ns)
+{
+	return scan(w, SCAN_NS, now_ns);
 }
 
 /* What happens later. */
@@ -386,13 +397,21 @@ static void proc_tick(struct watch *w, struct proc *p, uint64_t now_ns)
 	if (err) {
 		proc_drop(w, p, now_ns);
 	} else if (p->step < SETTLE_CNT && (p->settling || mmaps_wait(w, p))) {
-		p->due_ns = p->base_ns + settle_ns[p->step++];
-	} else if (p->unknown) {
-		p->due_ns = now_ns + AGAIN_NS;
+		proc_due(w, p, p->base_ns + settle_ns[p->step++]);
+	} else if (p->unknown || p->partly) {
+		proc_due(w, p, now_ns + AGAIN_NS);
 	} else {
 		proc_undue(w, p);
 		p->settling = false;
 	}
+}
+
+static bool some_partly(const struct watch *w)
+{
+	for (uint32_t i = 0; i < w->due_cnt; i++)
+		if (w->procs[w->due[i]].partly)
+			return true;
+	return false;
 }
 
 /* Files that no known process uses: children forked without exec and forgotten processes are not known, so look at
@@ -404,23 +423,64 @@ static void idle_tick(struct watch *w, uint64_t now_ns)
 	w->idle_check_ns = now_ns + IDLE_CHECK_NS;
 	if (now_ns < IDLE_NS || files_idle(w->files, now_ns - IDLE_NS) == 0)
 		return;
-	if (watch_scan(w, now_ns) == 0)
+	if (scan(w, TURN_NS, now_ns) == 0 && !some_partly(w))
 		files_detach_idle(w->files, now_ns - IDLE_NS);
+}
+
+/* Events that found no room in the control ring: who was born or ended unseen is found by walking /proc. Returns when
+ * to come back, 0 = no need. */
+static uint64_t missed_tick(struct watch *w, uint64_t now_ns)
+{
+	const volatile uint64_t *counters = probe_counters(w->cfg.probe);
+	uint64_t missed = counters ? counters[KS_DROP_ctl_ring_full] : 0;
+
+	if (missed == w->missed)
+		return 0;
+	if (now_ns < w->rescan_ns)
+		return w->rescan_ns;
+	w->missed = missed;
+	w->rescan_ns = now_ns + RESCAN_NS;
+	for (uint32_t i = 0; i < KS_WATCH_PROCS; i++) {
+		int fd = w->procs[i].live ? procfs_open(w->proc_fd, w->procs[i].tgid) : 0;
+
+		if (fd < 0)
+			proc_drop(w, &w->procs[i], now_ns);
+		else if (w->procs[i].live)
+			close(fd);
+	}
+	(void)scan(w, TURN_NS, now_ns);
+	return 0;
+}
+
+/* Those whose time has come, until ours is used up; the next turn goes on after the last of them. */
+static void due_tick(struct watch *w, uint64_t now_ns)
+{
+	uint64_t end_ns = clock_ns(CLOCK_MONOTONIC) + TURN_NS;
+
+	files_turn(w->files, TURN_NS);
+	for (uint32_t left = w->due_cnt; left && w->due_cnt; left--) {
+		uint32_t slot;
+
+		if (w->due_at >= w->due_cnt)
+			w->due_at = 0;
+		slot = w->due[w->due_at];
+		if (w->procs[slot].due_ns <= now_ns) {
+			proc_tick(w, &w->procs[slot], now_ns);
+			if (clock_ns(CLOCK_MONOTONIC) > end_ns)
+				left = 1;
+		}
+		if (w->due_at < w->due_cnt && w->due[w->due_at] == slot)
+			w->due_at++; /* else another took its place */
+	}
 }
 
 uint64_t watch_tick(struct watch *w, uint64_t now_ns)
 {
-	uint64_t next = 0;
+	uint64_t next;
 
-	for (uint32_t i = 0; i < w->due_cnt;) {
-		uint32_t slot = w->due[i];
-
-		if (w->procs[slot].due_ns <= now_ns)
-			proc_tick(w, &w->procs[slot], now_ns);
-		if (i < w->due_cnt && w->due[i] == slot)
-			i++; /* else another took its place */
-	}
+	due_tick(w, now_ns);
 	idle_tick(w, now_ns);
+	next = missed_tick(w, now_ns);
 	for (uint32_t i = 0; i < w->due_cnt; i++) {
 		uint64_t due = w->procs[w->due[i]].due_ns;
 

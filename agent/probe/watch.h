@@ -35,13 +35,15 @@ void watch_free(struct watch *w);
 /* Never look at this process (one of our own; the caller itself is known). -ENOSPC: too many. Call before
  * watch_scan(). */
 int watch_skip(struct watch *w, pid_t tgid);
-/* Walk /proc once; returns when everything that runs is attached. With cfg.only it also marks those processes and
+/* Walk /proc once; returns when everything that runs is attached, or after ten seconds of reading files: the rest is
+ * left to watch_tick(). With cfg.only it also marks those processes and
  * their children for the kernel side. now_ns: CLOCK_MONOTONIC, as everywhere here. */
 int watch_scan(struct watch *w, uint64_t now_ns);
 /* An event of the control ring (EXEC, EXIT, MMAP; others are ignored). Its work is done by the next watch_tick():
  * call that after each batch of events. */
 void watch_event(struct watch *w, const struct ks_hdr *ev, uint64_t now_ns);
-/* Deferred work (first and second looks, detaching); returns when to call again, CLOCK_MONOTONIC, 0 = nothing
+/* Deferred work (first and second looks, detaching, the walk of /proc after events were missed), for a tenth of a
+ * second at most and the rest in the next turn; returns when to call again, CLOCK_MONOTONIC, 0 = nothing
  * pending. */
 uint64_t watch_tick(struct watch *w, uint64_t now_ns);
 /* Say who tgid is, now: for a process that shows traffic and that no IDENT named, as a child that was forked without

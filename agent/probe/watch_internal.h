@@ -8,6 +8,8 @@
 #define MS_NS	      1000000ULL
 #define SAME_START_NS (20 * MS_NS) /* a clock tick, and one for rounding */
 #define SKIPS	      8
+#define GAP_NS	      (100 * MS_NS) /* between two looks at one process, once it had LOOKS of them */
+#define LOOKS	      64
 
 struct proc {
 	pid_t tgid;
@@ -21,6 +23,8 @@ struct proc {
 	uint64_t start_ns;
 	uint64_t base_ns; /* the steps count from here */
 	uint64_t due_ns;  /* 0 = no look pending */
+	uint64_t pace_ns; /* no look before this */
+	bool partly;	  /* the last look did not meet every file */
 	uint64_t ident_hash;
 	uint32_t libs[KS_PROC_LIBS];
 };
@@ -40,9 +44,12 @@ struct watch {
 	struct files *files;
 	struct watch_stats stats;
 	uint64_t idle_check_ns;
+	uint64_t missed;    /* events that had no room, when /proc was last walked for them */
+	uint64_t rescan_ns; /* not before this */
 	struct hidx idx; /* of procs, by tgid */
 	uint32_t hand;
 	uint32_t due_cnt;
+	uint32_t due_at;	      /* where in due the next turn begins */
 	uint32_t due[KS_WATCH_PROCS]; /* slots with due_ns set */
 	struct proc procs[KS_WATCH_PROCS];
 	uint32_t mmap_cnt;
@@ -50,5 +57,6 @@ struct watch {
 		mmaps[KS_PENDING_MMAPS]; /* files that some process mapped and no look has met */
 };
 
-/* Read the mappings of p, attach what is new to us and note the TLS files that p uses. pid_fd: its /proc/PID. */
+/* Read the mappings of p, attach what is new to us and note the TLS files that p uses. pid_fd: its /proc/PID. Sets
+ * p->partly and p->pace_ns. */
 int watch_look(struct watch *w, struct proc *p, int pid_fd, uint64_t now_ns);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One look at what a process maps, see watch.h. Privileged process, main thread; keeps no state of its own. */
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <stdio.h>
@@ -84,7 +85,7 @@ static bool look_map(void *ctx, const struct procfs_map *map)
 	char path[KS_PATH_LEN];
 	struct files_seen seen;
 	struct files_map file;
-	int fd;
+	int fd, err;
 
 	if (!map->exec || map->ino == 0 || map->path.len == 0 ||
 	    (map->ino == l->ino && map->dev == l->dev))
@@ -103,11 +104,13 @@ static bool look_map(void *ctx, const struct procfs_map *map)
 		.end = map->end,
 		.offset = map->offset,
 	};
-	if (files_look(l->w->files, &file, l->now_ns, &seen) == 0) {
+	err = files_look(l->w->files, &file, l->now_ns, &seen);
+	if (!err) {
 		if (seen.lib != FILES_NO_LIB)
 			lib_use(l->w, l->p, seen.lib);
 		mmaps_settle(l, map, &seen);
 	}
+	l->p->partly |= err == -EAGAIN;
 	close(fd);
 	return true;
 }
@@ -117,5 +120,9 @@ int watch_look(struct watch *w, struct proc *p, int pid_fd, uint64_t now_ns)
 	struct look l = { .w = w, .p = p, .pid_fd = pid_fd, .now_ns = now_ns };
 
 	w->stats.looks++;
+	p->partly = false;
+	if (p->pace_ns + LOOKS * GAP_NS < now_ns)
+		p->pace_ns = now_ns - LOOKS * GAP_NS;
+	p->pace_ns += GAP_NS;
 	return procfs_maps(pid_fd, look_map, &l);
 }
