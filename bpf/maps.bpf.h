@@ -111,8 +111,8 @@ struct ks_call {
 	__u16 part;
 	__u8 kind; /* enum ks_buf; a library call without a buffer is a handshake */
 	__u8 dir;
-	__u8 owed; /* flag for the record after this call */
-	__u8 pad;
+	__u8 owed;   /* flag for the record after this call */
+	__u8 source; /* enum ks_source, of a library call */
 };
 
 struct ks_file {

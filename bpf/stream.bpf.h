@@ -81,7 +81,6 @@ static __always_inline struct ks_stream *ks_tls_make(struct ks_key *key)
 	s.id = ks_new_id();
 	s.handle = key->handle;
 	s.tls_key = *key;
-	s.source = KS_SRC_OPENSSL;
 	s.generation = gen ? *gen : 0;
 	s.tgid = key->tgid;
 	s.tid = (__u32)bpf_get_current_pid_tgid();

@@ -64,8 +64,9 @@ static __always_inline __u64 ks_proc_start(struct task_struct *task)
 }
 
 enum bpf_func_id___ks {
-	BPF_FUNC_get_current_task_btf___ks =
-		1, /* any number: the kernel's own is asked for by name */
+	/* any number: the kernel's own is asked for by name */
+	BPF_FUNC_get_current_task_btf___ks = 1,
+	BPF_FUNC_get_attach_cookie___ks = 2,
 };
 
 /* Of the current process. Since 5.11 the task can be followed without a guarded read for each step. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * OpenSSL and its relatives: SSL_read, SSL_write and the like as pairs of entry and return probes.
+ * OpenSSL and its relatives, and libraries with functions of the same shape: SSL_read, SSL_write and
+ * the like as pairs of entry and return probes.
  * Arguments are kept at entry, bytes are emitted at return by what the call says it moved (Node
  * calls SSL_write three times with the same buffer before one success: tls.md section 0). Only the
  * outermost call of a thread counts: AWS-LC's SSL_read_ex calls SSL_read. A call entered before the
@@ -86,7 +87,8 @@ static __always_inline void ks_tls_keep_inner(__u64 key, struct ks_call *call,
  * A call that starts at or above the kept one is a tail call of it, which returns in its place, or finds the rest of a
  * call that was left by longjmp() or exit: either way it replaces it.
  */
-static __always_inline void ks_tls_enter(struct pt_regs *ctx, __u8 dir, __u8 kind, __u64 ret)
+static __always_inline void ks_tls_enter(struct pt_regs *ctx, __u8 source, __u8 dir, __u8 kind,
+					 __u64 ret)
 {
 	__u64 key = bpf_get_current_pid_tgid();
 	struct ks_call call = {}, *outer;
@@ -99,6 +101,7 @@ static __always_inline void ks_tls_enter(struct pt_regs *ctx, __u8 dir, __u8 kin
 	call.ret = ret;
 	call.sp = PT_REGS_SP(ctx);
 	call.enter_ns = bpf_ktime_get_ns();
+	call.source = source;
 	call.kind = kind;
 	call.dir = dir;
 	err = bpf_map_update_elem(&ks_calls, &key, &call, BPF_NOEXIST);
@@ -120,7 +123,7 @@ static __always_inline void ks_tls_enter(struct pt_regs *ctx, __u8 dir, __u8 kin
  * internal function that stands in for one of the _ex functions has its arguments
  * (agent/probe/site.h).
  */
-static __always_inline void ks_tls_move(struct pt_regs *ctx, __u64 func)
+static __always_inline void ks_tls_move(struct pt_regs *ctx, __u64 func, __u8 source)
 {
 	__u8 dir = func == TLS_SSL_READ || func == TLS_SSL_READ_EX ? KS_IN : KS_OUT;
 	__u64 arg4 = PT_REGS_PARM4(ctx), arg5 = PT_REGS_PARM5(ctx), ret = 0;
@@ -132,15 +135,15 @@ static __always_inline void ks_tls_move(struct pt_regs *ctx, __u64 func)
 		ret = arg4;
 	else if (func == TLS_SSL_WRITE_EX2)
 		ret = arg5;
-	ks_tls_enter(ctx, dir, KS_BUF_USER, ret);
+	ks_tls_enter(ctx, source, dir, KS_BUF_USER, ret);
 }
 
 /* SSL_connect() and SSL_accept() end here too. Called again and again on a non-blocking socket. */
-static __noinline int ks_tls_handshake(struct pt_regs *ctx)
+static __noinline int ks_tls_handshake(struct pt_regs *ctx, __u8 source)
 {
 	struct ks_stream *s;
 
-	ks_tls_enter(ctx, KS_OUT, KS_BUF_NONE, 0);
+	ks_tls_enter(ctx, source, KS_OUT, KS_BUF_NONE, 0);
 	if (!ks_watched(ks_tgid()))
 		return 0;
 	s = ks_tls_get(PT_REGS_PARM1(ctx));
@@ -161,12 +164,23 @@ static __always_inline void ks_handshake_done(struct ks_stream *s)
 		ks_emit_stream(s, KS_EV_BIND, 0);
 }
 
+/*
+ * SSL_do_handshake(3) and wolfSSL_connect() say 1 when they are done; gnutls_handshake(3),
+ * mbedtls_ssl_handshake() and s2n_negotiate() say 0.
+ */
+static __always_inline bool ks_succeeded(const struct ks_call *call, int ret)
+{
+	if (call->kind != KS_BUF_NONE)
+		return ret > 0;
+	return ret == (call->source == KS_SRC_OPENSSL || call->source == KS_SRC_WOLFSSL);
+}
+
 static __always_inline void ks_tls_done(struct ks_call *call, int ret)
 {
 	struct ks_stream *s;
 	__u64 n = ret;
 
-	if (ret <= 0)
+	if (!ks_succeeded(call, ret))
 		return;
 	if (call->ret && bpf_probe_read_user(&n, sizeof(n), (void *)call->ret)) {
 		ks_tls_lost(call->owner, call->dir, KS_DROP_fault);
@@ -175,6 +189,7 @@ static __always_inline void ks_tls_done(struct ks_call *call, int ret)
 	s = ks_tls_get(call->owner);
 	if (!s)
 		return;
+	s->source = call->source;
 	if (call->kind == KS_BUF_NONE)
 		ks_handshake_done(s);
 	else if (n &&
@@ -250,15 +265,26 @@ static __noinline int ks_tls_free(struct pt_regs *ctx)
 	return 0;
 }
 
+/* Without a cookie (before 5.15, or because none is needed) the library is OpenSSL. */
+static __always_inline __u8 ks_source_of(struct pt_regs *ctx)
+{
+	__u8 source = 0;
+
+	if (bpf_core_enum_value_exists(enum bpf_func_id___ks, BPF_FUNC_get_attach_cookie___ks))
+		source = TLS_COOKIE_SOURCE(bpf_get_attach_cookie(ctx));
+	return source ? source : KS_SRC_OPENSSL;
+}
+
 /* Since 6.6: one link puts one program at all functions of a library, and goes at once. */
 KS_UPROBE("?uprobe.multi", tlsm_in)
 {
-	__u64 func = bpf_get_attach_cookie(ctx);
+	__u64 cookie = bpf_get_attach_cookie(ctx), func = TLS_COOKIE_FUNC(cookie);
+	__u8 source = TLS_COOKIE_SOURCE(cookie);
 
 	if (func <= TLS_SSL_WRITE_EX2)
-		ks_tls_move(ctx, func);
-	else if (func == TLS_SSL_DO_HANDSHAKE)
-		ks_tls_handshake(ctx);
+		ks_tls_move(ctx, func, source);
+	else if (func == TLS_SSL_DO_HANDSHAKE || func == TLS_SSL_ACCEPT)
+		ks_tls_handshake(ctx, source);
 	else if (func == TLS_SSL_SET_FD)
 		ks_tls_set_fd(ctx);
 	else
@@ -270,18 +296,18 @@ KS_UPROBE("?uretprobe.multi", tlsm_out)
 	ks_tls_return(ctx);
 }
 
-/* Before: no cookie, so a program for each function. */
+/* Before: a program for each function. */
 #define KS_ONE(section, name, ...) \
 	KS_UPROBE(section, name)   \
 	{                          \
 		__VA_ARGS__;       \
 	}
-KS_ONE("?uprobe", tls_read_in, ks_tls_move(ctx, TLS_SSL_READ))
-KS_ONE("?uprobe", tls_write_in, ks_tls_move(ctx, TLS_SSL_WRITE))
-KS_ONE("?uprobe", tls_read_ex_in, ks_tls_move(ctx, TLS_SSL_READ_EX))
-KS_ONE("?uprobe", tls_write_ex_in, ks_tls_move(ctx, TLS_SSL_WRITE_EX))
-KS_ONE("?uprobe", tls_write_ex2_in, ks_tls_move(ctx, TLS_SSL_WRITE_EX2))
-KS_ONE("?uprobe", tls_handshake_in, ks_tls_handshake(ctx))
+KS_ONE("?uprobe", tls_read_in, ks_tls_move(ctx, TLS_SSL_READ, ks_source_of(ctx)))
+KS_ONE("?uprobe", tls_write_in, ks_tls_move(ctx, TLS_SSL_WRITE, ks_source_of(ctx)))
+KS_ONE("?uprobe", tls_read_ex_in, ks_tls_move(ctx, TLS_SSL_READ_EX, KS_SRC_OPENSSL))
+KS_ONE("?uprobe", tls_write_ex_in, ks_tls_move(ctx, TLS_SSL_WRITE_EX, KS_SRC_OPENSSL))
+KS_ONE("?uprobe", tls_write_ex2_in, ks_tls_move(ctx, TLS_SSL_WRITE_EX2, KS_SRC_OPENSSL))
+KS_ONE("?uprobe", tls_handshake_in, ks_tls_handshake(ctx, ks_source_of(ctx)))
 KS_ONE("?uprobe", tls_set_fd_in, ks_tls_set_fd(ctx))
 KS_ONE("?uprobe", tls_free_in, ks_tls_free(ctx))
 KS_ONE("?uretprobe", tls_out, ks_tls_return(ctx))

@@ -31,7 +31,11 @@ enum ks_dir { KS_OUT = 0, KS_IN = 1, KS_DIR_CNT = 2 }; /* seen from the process:
 
 enum ks_source { /* where the bytes were seen */
 	KS_SRC_SOCKET = 1,
-	KS_SRC_OPENSSL = 2,
+	KS_SRC_OPENSSL = 2, /* at the calls of a TLS library: this one or its forks, */
+	KS_SRC_GNUTLS = 3,
+	KS_SRC_MBEDTLS = 4,
+	KS_SRC_WOLFSSL = 5,
+	KS_SRC_S2N = 6,
 };
 
 enum ks_role { KS_ROLE_UNKNOWN = 0, KS_ROLE_CLIENT = 1, KS_ROLE_SERVER = 2 }; /* connect(), accept() */

@@ -42,6 +42,7 @@ static struct tls_progs progs_of(const struct kernspan_bpf *skel, enum tls_func 
 		return (struct tls_progs){ skel->progs.tls_write_ex2_in, skel->progs.tls_out,
 					   true };
 	case TLS_SSL_DO_HANDSHAKE:
+	case TLS_SSL_ACCEPT:
 		return (struct tls_progs){ skel->progs.tls_handshake_in, skel->progs.tls_out,
 					   false };
 	case TLS_SSL_SET_FD:
@@ -60,6 +61,8 @@ static int attach_one(struct probe_link *l, struct bpf_program *prog, bool ret,
 	LIBBPF_OPTS(bpf_uprobe_opts, opts, .retprobe = ret);
 	struct bpf_link *link;
 
+	if (!ret && site->source != KS_SRC_OPENSSL)
+		opts.bpf_cookie = TLS_COOKIE(func, site->source);
 	link = bpf_program__attach_uprobe_opts(prog, -1, site->path, site->offset[func], &opts);
 	if (!link)
 		return -errno;
@@ -93,7 +96,7 @@ static void multi_add(struct multi *m, const struct tls_progs *progs, const stru
 {
 	for (int ret = 0; ret < (progs->out ? 2 : 1); ret++) {
 		m->offsets[ret][m->cnt[ret]] = site->offset[func];
-		m->cookies[ret][m->cnt[ret]++] = func;
+		m->cookies[ret][m->cnt[ret]++] = TLS_COOKIE(func, site->source);
 	}
 }
 
@@ -202,11 +205,22 @@ bool object_has_multi(void)
 	return link == -EBADF;
 }
 
+/*
+ * Can this library be told from others? OpenSSL is what a program takes a library for that has no
+ * cookie; perf uprobes have one since 5.15.
+ */
+static bool can_tell(const struct probe *p, enum ks_source source)
+{
+	return source == KS_SRC_OPENSSL || p->multi ||
+	       libbpf_probe_bpf_helper(BPF_PROG_TYPE_KPROBE, BPF_FUNC_get_attach_cookie, NULL) == 1;
+}
+
 int probe_attach_tls(struct probe *p, const struct tls_site *site, struct probe_link **ret)
 {
-	struct probe_link *l = p->deadly ? NULL : calloc(1, sizeof(*l));
 	libbpf_print_fn_t was = libbpf_set_print(quiet);
-	int moving = 0, err = p->deadly ? -ENOTSUP : -ENOMEM;
+	bool can = !p->deadly && can_tell(p, site->source);
+	struct probe_link *l = can ? calloc(1, sizeof(*l)) : NULL;
+	int moving = 0, err = can ? -ENOMEM : -ENOTSUP;
 
 	if (l && p->multi)
 		moving = attach_together(l, p->skel, site);

@@ -21,7 +21,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "headers are read in p
 #define ELF_SHDRS     4096 /* section headers read */
 #define ELF_DYNS      512  /* dynamic entries read */
 #define ELF_CHAIN     8192 /* symbols looked at in one hash chain */
-#define ELF_NAME_HITS 64   /* places in a string table where a wanted name ends */
+#define ELF_NAME_HITS 128  /* places in a string table where a wanted name ends */
 #define ELF_NAME_LEN  64   /* longest wanted name */
 #define ELF_BUF	      16384
 #define ELF_CPU_NS    100000000ULL /* a file made to be slow is given up after this much of our CPU */

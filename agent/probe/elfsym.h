@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ELFSYM_NAMES 32 /* most names of one search */
+#define ELFSYM_NAMES 64 /* most names of one search */
 
 struct elfsym_hit {
 	uint64_t offset; /* of the first byte in the file; 0 when the function is absent */

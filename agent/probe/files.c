@@ -268,12 +268,12 @@ static void lib_attach(struct files *f, struct lib *l, int fd, uint64_t now_ns)
 {
 	char path
 		[32]; /* the link leads to this very inode, whatever happened to its name or mount namespace */
-	struct tls_site site = { .path = path };
+	struct tls_site site = { .path = path, .source = l->tls.source };
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	memcpy(site.offset, l->tls.offset, sizeof(site.offset));
 	l->err = probe_attach_tls(f->probe, &site, &l->link);
-	l->retry_ns = l->err ? now_ns + RETRY_NS : 0;
+	l->retry_ns = l->err && l->err != -ENOTSUP ? now_ns + RETRY_NS : 0;
 }
 
 static struct lib *lib_add(struct files *f, const struct files_map *map, const struct stamp *s,

@@ -53,10 +53,12 @@ struct tls_site {
 	/* opens the file from this process: /proc/PID/root/..., /proc/PID/map_files/..., /proc/self/fd/N */
 	const char *path;
 	uint64_t offset[TLS_FUNC_CNT]; /* in the file, not addresses; 0 = absent */
+	enum ks_source source;	       /* the library */
 };
 struct probe_link; /* all attachments of one library file */
 /* Attach to one library file, in every process that maps it (the kernel keys uprobes by inode).
- * -ENOENT: neither a read nor a write function. -EPERM, -EINVAL, ...: the kernel's answer. */
+ * -ENOENT: neither a read nor a write function. -ENOTSUP: the kernel cannot probe it safely, or (before 5.15) has no
+ * cookies for uprobes and the library is not OpenSSL. -EPERM, -EINVAL, ...: the kernel's answer. */
 int probe_attach_tls(struct probe *p, const struct tls_site *site, struct probe_link **ret);
 void probe_detach(struct probe_link *l);
 

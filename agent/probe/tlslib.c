@@ -18,59 +18,70 @@
 
 static const struct {
 	const char *kind;
+	enum ks_source source;
 	const char *func[TLS_FUNC_CNT];
 } libs[] = {
-#define TLS_LIB(kind, ...) { #kind, { __VA_ARGS__ } },
+#define TLS_LIB(kind, source, soname, ...) { #kind, source, { __VA_ARGS__ } },
 #include "probe/tls_libs.def"
 #undef TLS_LIB
 };
 
-_Static_assert(TLS_FUNC_CNT <= ELFSYM_NAMES, "one search finds all functions");
+#define LIB_CNT (sizeof(libs) / sizeof(libs[0]))
 
-/* hits: by enum tls_func. */
-static uint32_t row_find(int fd, size_t row, struct elfsym_file *file, struct tlslib *lib, struct elfsym_hit *ret_hits)
+_Static_assert(LIB_CNT * TLS_FUNC_CNT <= ELFSYM_NAMES, "one search finds all functions of all libraries");
+
+/* One search for all of them: files without TLS code are the most, and may be large. */
+static void search(int fd, struct elfsym_file *ret_file, struct elfsym_hit ret_hits[LIB_CNT][TLS_FUNC_CNT])
 {
-	const char *names[TLS_FUNC_CNT];
-	struct elfsym_hit hits[TLS_FUNC_CNT];
-	size_t func[TLS_FUNC_CNT], cnt = 0;
+	const char *names[LIB_CNT * TLS_FUNC_CNT];
+	struct elfsym_hit hits[LIB_CNT * TLS_FUNC_CNT], *to[LIB_CNT * TLS_FUNC_CNT];
+	size_t cnt = 0;
 
-	*lib = (struct tlslib){ .kind = libs[row].kind };
-	memset(ret_hits, 0, TLS_FUNC_CNT * sizeof(*ret_hits));
+	memset(ret_hits, 0, sizeof(hits));
+	for (size_t row = 0; row < LIB_CNT; row++) {
+		for (size_t i = 0; i < TLS_FUNC_CNT; i++) {
+			if (!libs[row].func[i])
+				continue;
+			to[cnt] = &ret_hits[row][i];
+			names[cnt++] = libs[row].func[i];
+		}
+	}
+	if (elfsym_find(fd, names, cnt, ret_file, hits) == 0)
+		return;
+	for (size_t i = 0; i < cnt; i++)
+		*to[i] = hits[i];
+}
+
+static struct tlslib row_of(size_t row, const struct elfsym_hit hits[TLS_FUNC_CNT])
+{
+	struct tlslib lib = { .kind = libs[row].kind, .source = libs[row].source };
+
 	for (size_t i = 0; i < TLS_FUNC_CNT; i++) {
-		if (!libs[row].func[i])
-			continue;
-		func[cnt] = i;
-		names[cnt++] = libs[row].func[i];
+		lib.offset[i] = hits[i].offset;
+		lib.funcs |= hits[i].offset ? 1u << i : 0;
 	}
-	if (elfsym_find(fd, names, cnt, file, hits) == 0)
-		return 0;
-	for (size_t i = 0; i < cnt; i++) {
-		ret_hits[func[i]] = hits[i];
-		lib->offset[func[i]] = hits[i].offset;
-		lib->funcs |= hits[i].offset ? 1u << func[i] : 0;
-	}
-	return lib->funcs;
+	return lib;
 }
 
 int tlslib_find(int fd, struct tlslib *ret_lib)
 {
 	const uint32_t reads = 1u << TLS_SSL_READ | 1u << TLS_SSL_READ_EX;
 	const uint32_t writes = 1u << TLS_SSL_WRITE | 1u << TLS_SSL_WRITE_EX;
+	struct elfsym_hit hits[LIB_CNT][TLS_FUNC_CNT];
+	struct elfsym_file file;
 
-	for (size_t row = 0; row < sizeof(libs) / sizeof(libs[0]); row++) {
-		struct elfsym_hit hits[TLS_FUNC_CNT];
-		struct elfsym_file file;
-		struct tlslib lib;
-		uint32_t funcs = row_find(fd, row, &file, &lib, hits);
+	search(fd, &file, hits);
+	if (!file.elf)
+		return -ENOENT;
+	for (size_t row = 0; row < LIB_CNT; row++) {
+		struct tlslib lib = row_of(row, hits[row]);
 
-		if (!file.elf)
-			return -ENOENT;
-		if (!(funcs & reads) || !(funcs & writes))
+		if (!(lib.funcs & reads) || !(lib.funcs & writes))
 			continue;
 		*ret_lib = lib;
 		if (file.machine != NATIVE_MACHINE || !file.is64 || elfsym_is_go(fd))
 			return -ENOTSUP;
-		site_choose(fd, hits, ret_lib->offset, &ret_lib->read, &ret_lib->write);
+		site_choose(fd, hits[row], ret_lib->offset, &ret_lib->read, &ret_lib->write);
 		return 0;
 	}
 	return -ENOENT;

@@ -12,6 +12,7 @@
 
 struct tlslib {
 	const char *kind;	       /* row name in tls_libs.def; static */
+	enum ks_source source;
 	uint64_t offset[TLS_FUNC_CNT]; /* in the file, where to attach; 0 = absent, or covered by another (site.h) */
 	uint32_t funcs;		       /* bit set of enum tls_func: what the file defines */
 	struct site read, write;

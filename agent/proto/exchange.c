@@ -75,7 +75,7 @@ void ex_head(struct ex *ex, bool response, const struct head *head, uint64_t ts_
 				    .authority = head->authority,
 				    .status = head->status,
 				    .version = head->version,
-				    .tls = ex->x.conn->source == KS_SRC_OPENSSL,
+				    .tls = ex->x.conn->source != KS_SRC_SOCKET,
 				    .headers = head->headers,
 				    .header_cnt = head->header_cnt });
 	if (ex->x.ignore || !head->codings.len)

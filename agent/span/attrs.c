@@ -218,7 +218,8 @@ static void network(struct build *b, const struct ai_call *c)
 static void capture(struct build *b, const struct ai_call *c)
 {
 	static const char *const source[] = {
-		[KS_SRC_SOCKET] = "socket", [KS_SRC_OPENSSL] = "openssl"
+		[KS_SRC_SOCKET] = "socket",   [KS_SRC_OPENSSL] = "openssl", [KS_SRC_GNUTLS] = "gnutls",
+		[KS_SRC_MBEDTLS] = "mbedtls", [KS_SRC_WOLFSSL] = "wolfssl", [KS_SRC_S2N] = "s2n",
 	};
 	const struct conn_info *conn = c->conn;
 
