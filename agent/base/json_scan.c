@@ -383,11 +383,13 @@ static enum state on_skip(struct json_scan *s, struct cur *c)
 	while (c->p < c->end) {
 		char ch = *c->p++;
 
-		if (s->escaped) {
+		if (s->escaped && (s->skip_string || ch == '"' || ch == '\\')) {
 			s->escaped = false;
-		} else if (ch == '\\') {
-			s->escaped = true;
-		} else if (ch == '"') {
+			continue;
+		}
+		s->escaped =
+			ch == '\\'; /* outside a string it is an error, and hides quotes only */
+		if (ch == '"') {
 			s->skip_string = !s->skip_string;
 		} else if (!s->skip_string) {
 			s->skip += (ch | 0x20) == '{';
