@@ -9,7 +9,7 @@ build='gcc libc6-dev binutils make clang-19 bpftool>=7.4 libbpf-dev>=1:1.4 libel
 	libyaml-dev libsqlite3-dev libseccomp-dev libcap-dev linux-libc-dev'
 check='python3 libcmocka-dev clang-format-19 llvm-19 libclang-rt-19-dev'
 run='python3 python3-venv openssl curl ca-certificates nginx-light'
-test="$run wrk libssl-dev qemu-system-x86 qemu-system-common busybox-static xz-utils strace sqlite3"
+test="$run wrk wget libcurl3-gnutls libssl-dev libgnutls28-dev libmbedtls-dev libwolfssl-dev qemu-system-x86 qemu-system-common busybox-static xz-utils strace sqlite3"
 interop='golang-go'
 fresh='debootstrap git'
 

@@ -297,6 +297,9 @@ static int start_watch(struct warden *w)
 	if (!w->ctl_ring)
 		return -errno;
 	w->ctl = (struct loop_fd){ ring_buffer__epoll_fd(w->ctl_ring), w, on_ctl };
+	err = watch_known(w->watch, clock_ns(CLOCK_MONOTONIC));
+	if (err)
+		log_debug("warden", "no look at installed libraries: %s", strerror(-err));
 	return watch_scan(w->watch, clock_ns(CLOCK_MONOTONIC))
 		       ?: loop_add(&w->loop, &w->ctl, EPOLLIN);
 }

@@ -43,6 +43,7 @@ struct lib {
 	uint32_t procs;
 	int err;
 	bool live;
+	bool kept; /* also without processes */
 	uint32_t gen; /* uses of this slot: a process may hold the number of a file dropped since */
 	uint64_t idle_ns;  /* when procs became 0 */
 	uint64_t retry_ns; /* with err: when to try again, 0 = never */
@@ -437,9 +438,17 @@ void files_unuse(struct files *f, uint32_t lib, uint64_t now_ns)
 		l->idle_ns = now_ns;
 }
 
+void files_keep(struct files *f, uint32_t lib)
+{
+	struct lib *l = lib_find(f, lib);
+
+	if (l)
+		l->kept = true;
+}
+
 static bool lib_idle(const struct lib *l, uint64_t before_ns)
 {
-	return l->live && l->procs == 0 && l->idle_ns < before_ns;
+	return l->live && !l->kept && l->procs == 0 && l->idle_ns < before_ns;
 }
 
 size_t files_idle(const struct files *f, uint64_t before_ns)

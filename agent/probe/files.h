@@ -48,6 +48,12 @@ int files_look(struct files *f, const struct files_map *map, uint64_t now_ns,
 /* A process began or ceased to use TLS file lib. */
 void files_use(struct files *f, uint32_t lib);
 void files_unuse(struct files *f, uint32_t lib, uint64_t now_ns);
+/* Not detached while no process uses it. */
+void files_keep(struct files *f, uint32_t lib);
+/* Look at the TLS libraries of tls_libs.def that are installed where the dynamic loader finds them, and keep them: a
+ * process that is the first to map one may make its calls, and end, before its mapping is looked at. root_fd: the
+ * root directory of the node, borrowed. known.c */
+void files_look_known(struct files *f, int root_fd, uint64_t now_ns);
 /* How many attached files no known process has used since before_ns. */
 size_t files_idle(const struct files *f, uint64_t before_ns);
 /* Detach a few of those, the rest when called again. A detached link costs the kernel a grace period (up to 128 ms

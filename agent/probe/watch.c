@@ -325,6 +325,19 @@ int watch_scan(struct watch *w, uint64_t now_ns)
 	return scan(w, SCAN_NS, now_ns);
 }
 
+int watch_known(struct watch *w, uint64_t now_ns)
+{
+	int fd = openat(w->proc_fd, "1/root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0) /* another's, as in some sandboxes: our own */
+		fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	files_look_known(w->files, fd, now_ns);
+	close(fd);
+	return 0;
+}
+
 /* What happens later. */
 
 static void event_mmap(struct watch *w, struct proc *p, const struct ks_ev_proc *ev,

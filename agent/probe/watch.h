@@ -39,6 +39,10 @@ int watch_skip(struct watch *w, pid_t tgid);
  * left to watch_tick(). With cfg.only it also marks those processes and
  * their children for the kernel side. now_ns: CLOCK_MONOTONIC, as everywhere here. */
 int watch_scan(struct watch *w, uint64_t now_ns);
+/* Attach to the well-known TLS libraries that are installed under the root of process 1 (ours, if that is closed
+ * to us), used or not: see files_look_known(). Libraries elsewhere, as in containers, are met when they are mapped.
+ * -errno: no root can be opened. */
+int watch_known(struct watch *w, uint64_t now_ns);
 /* An event of the control ring (EXEC, EXIT, MMAP; others are ignored). Its work is done by the next watch_tick():
  * call that after each batch of events. */
 void watch_event(struct watch *w, const struct ks_hdr *ev, uint64_t now_ns);

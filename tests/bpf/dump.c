@@ -51,13 +51,20 @@ static void print_flags(unsigned int flags)
 	       flags & KS_F_CLIPPED ? " CLIPPED" : "", flags & KS_F_MIDSTREAM ? " MIDSTREAM" : "");
 }
 
+static const char *source_name(__u8 source)
+{
+	static const char *const names[] = { "?", "socket", "openssl", "gnutls", "mbedtls", "wolfssl", "s2n" };
+
+	return names[source < sizeof(names) / sizeof(names[0]) ? source : 0];
+}
+
 static void write_data(const struct ks_ev_data *e)
 {
 	char path[512];
 	int fd;
 
 	snprintf(path, sizeof(path), "%s/%s.%u.%llu.%s", write_dir,
-		 e->source == KS_SRC_SOCKET ? "socket" : "openssl", e->h.tgid, e->h.id,
+		 source_name(e->source), e->h.tgid, e->h.id,
 		 e->dir == KS_OUT ? "out" : "in");
 	fd = open(path, O_WRONLY | O_CREAT, 0600);
 	if (fd < 0 || pwrite(fd, e->data, e->cap_len, (off_t)e->offset) != (ssize_t)e->cap_len)
@@ -71,7 +78,7 @@ static void print_data(const struct ks_ev_data *e)
 	if (write_dir)
 		write_data(e);
 	printf("DATA %s %s tgid=%u id=%llu sock=%llu off=%llu call=%u cap=%u part=%u dur_us=%llu",
-	       e->source == KS_SRC_SOCKET ? "socket" : "openssl", e->dir == KS_OUT ? "out" : "in",
+	       source_name(e->source), e->dir == KS_OUT ? "out" : "in",
 	       e->h.tgid, e->h.id, e->sock_id, e->offset, e->call_len, e->cap_len, e->part,
 	       (e->h.ts_ns - e->enter_ns) / 1000);
 	print_flags(e->h.flags);
@@ -86,7 +93,7 @@ static void print_stream(const char *what, const struct ks_ev_stream *e)
 {
 	printf("%s %s tgid=%u id=%llu sock=%llu gen=%u role=%u rung=%u family=%u %u.%u.%u.%u:%u>%u.%u.%u.%u:%u "
 	       "bytes=%llu/%llu lost=%llu/%llu conn_us=%lld hs_us=%lld",
-	       what, e->source == KS_SRC_SOCKET ? "socket" : "openssl", e->h.tgid, e->h.id,
+	       what, source_name(e->source), e->h.tgid, e->h.id,
 	       e->sock_id, e->generation, e->role, e->rung, e->family, e->laddr[0], e->laddr[1],
 	       e->laddr[2], e->laddr[3], e->lport, e->raddr[0], e->raddr[1], e->raddr[2],
 	       e->raddr[3], e->rport, e->bytes[KS_OUT], e->bytes[KS_IN], e->lost[KS_OUT],
@@ -258,7 +265,7 @@ static void run(struct probe *p, const struct options *o)
 int main(int argc, char **argv)
 {
 	struct options o = { .family = "auto", .seconds = 3, .ring = 4 << 20 };
-	struct tls_site site = { 0 };
+	struct tls_site site = { .source = KS_SRC_OPENSSL };
 	struct probe_link *link = NULL;
 	struct probe *p;
 	char why[256] = "";

@@ -52,7 +52,7 @@ static int side_start(struct side *s, const char *path, const uint64_t offset[TL
 	struct probe_cfg cfg = { .family = "none",
 				 .ring_bytes = 32 << 20,
 				 .bpf = { .wake_bytes = KS_WAKE_BYTES, .call_cap = KS_CALL_CAP } };
-	struct tls_site site = { .path = path };
+	struct tls_site site = { .path = path, .source = KS_SRC_OPENSSL };
 	char why[256] = "";
 	int err = probe_new(&cfg, &s->probe, why, sizeof(why));
 

@@ -360,6 +360,8 @@ static void installed(void **state)
 	(void)state;
 	err = find_in("/usr/lib/x86_64-linux-gnu/libssl.so.3", &lib);
 	assert_true(err == -EBADF || (err == 0 && (lib.funcs & no_ex2) == no_ex2));
+	err = find_in("/usr/lib/x86_64-linux-gnu/libgnutls.so.30", &lib);
+	assert_true(err == -EBADF || (err == 0 && lib.source == KS_SRC_GNUTLS && __builtin_popcount(lib.funcs) == 5));
 	err = find_in("/usr/bin/node", &lib);
 	assert_true(err == -EBADF || err == -ENOENT ||
 		    (err == 0 && (lib.funcs & no_ex2) == no_ex2));
