@@ -157,7 +157,7 @@ static void find_offsets(const char *path, struct tls_site *site)
 	f = popen(cmd, "r");
 	while (f && fscanf(f, "%llx %255s", &addr, name) == 2)
 		for (int i = 0; i < TLS_FUNC_CNT; i++)
-			if (strcmp(name, symbols[i]) == 0)
+			if (symbols[i] && strcmp(name, symbols[i]) == 0)
 				site->offset[i] = addr;
 	if (f)
 		pclose(f);

@@ -567,7 +567,7 @@ static uint64_t file_offset(const void *fn, char path[256])
 
 static struct probe_link *attach(const void *const fns[TLS_FUNC_CNT])
 {
-	struct tls_site site = { 0 };
+	struct tls_site site = { .source = KS_SRC_OPENSSL };
 	struct probe_link *link = NULL;
 	static char path[256];
 	int err;

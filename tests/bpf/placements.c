@@ -17,8 +17,9 @@
 #include "probe/probe.h"
 #include "probe/tlslib.h"
 
-static const char *const names[TLS_FUNC_CNT] = { "SSL_read",	  "SSL_write",	      "SSL_read_ex", "SSL_write_ex",
-						 "SSL_write_ex2", "SSL_do_handshake", "SSL_set_fd",  "SSL_free" };
+static const char *const names[] = { "SSL_read",     "SSL_write",     "SSL_read_ex",
+				     "SSL_write_ex", "SSL_write_ex2", "SSL_do_handshake",
+				     "SSL_set_fd",   "SSL_free" };
 
 struct side {
 	struct probe *probe;
@@ -31,7 +32,8 @@ static int on_record(void *ctx, void *data, size_t len)
 {
 	struct ks_ev_data *e = data;
 	struct side *s = ctx;
-	uint64_t one = 0xcbf29ce484222325ULL; /* FNV-1a; records of several threads may come in either order: sums */
+	uint64_t one =
+		0xcbf29ce484222325ULL; /* FNV-1a; records of several threads may come in either order: sums */
 	uint64_t what[] = { e->h.tgid, e->offset, e->call_len, e->dir, e->part, e->h.flags };
 
 	(void)len;
@@ -78,8 +80,8 @@ static void side_stop(struct side *s, const char *name)
 int main(int argc, char **argv)
 {
 	struct side symbols = { 0 }, chosen = { 0 };
-	struct elfsym_hit hits[TLS_FUNC_CNT];
-	uint64_t offset[TLS_FUNC_CNT];
+	struct elfsym_hit hits[sizeof(names) / sizeof(names[0])];
+	uint64_t offset[TLS_FUNC_CNT] = { 0 };
 	struct elfsym_file file;
 	struct tlslib lib;
 	bool same;
@@ -89,8 +91,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: placements LIBRARY COMMAND\n");
 		return 2;
 	}
-	elfsym_find(fd, names, TLS_FUNC_CNT, &file, hits);
-	for (int i = 0; i < TLS_FUNC_CNT; i++)
+	elfsym_find(fd, names, sizeof(names) / sizeof(names[0]), &file, hits);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		offset[i] = hits[i].offset;
 	printf("# read: %s; write: %s\n", lib.read.why, lib.write.why);
 	if (side_start(&symbols, argv[1], offset) || side_start(&chosen, argv[1], lib.offset))
