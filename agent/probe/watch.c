@@ -333,6 +333,7 @@ int watch_known(struct watch *w, uint64_t now_ns)
 		fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
+	files_turn(w->files, SCAN_NS);
 	files_look_known(w->files, fd, now_ns);
 	close(fd);
 	return 0;
