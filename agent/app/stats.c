@@ -120,7 +120,7 @@ static void put_attached(const struct warden *w, struct buf *out)
 		put_site(out, "write", &lib.write);
 		buf_printf(out, "}");
 	}
-	buf_printf(out, "]");
+	buf_printf(out, "],\"not_attached\":%" PRIu64, w->watch ? watch_stats(w->watch).files.libs_full : 0);
 }
 
 void stats_format(const struct warden *w, struct buf *out)
