@@ -25,7 +25,7 @@ for _ in $(seq 50); do
 	[ "$(wc -l </tmp/spans)" -ge $want ] && break
 	sleep 0.2
 done
-kill -INT $agent
+kill -TERM $agent
 wait $agent
 grep -v '"level":"debug"' /tmp/log | tail -n 5
 python3 - "$family" <<'P'
