@@ -13,6 +13,9 @@
 
 #include "probe/internal.h"
 
+/* BPF_TRACE_UPROBE_MULTI of linux/bpf.h since 6.6; the headers of Debian 12 are older. */
+#define TRACE_UPROBE_MULTI ((enum bpf_attach_type)48)
+
 struct probe_link {
 	struct bpf_link *links[2 * TLS_FUNC_CNT];
 	size_t cnt;
@@ -187,7 +190,7 @@ static int quiet(enum libbpf_print_level level, const char *fmt, va_list args)
  */
 bool object_has_multi(void)
 {
-	LIBBPF_OPTS(bpf_prog_load_opts, load, .expected_attach_type = BPF_TRACE_UPROBE_MULTI);
+	LIBBPF_OPTS(bpf_prog_load_opts, load, .expected_attach_type = TRACE_UPROBE_MULTI);
 	const struct bpf_insn code[] = {
 		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 },
 		{ .code = BPF_JMP | BPF_EXIT },
@@ -196,7 +199,7 @@ bool object_has_multi(void)
 	LIBBPF_OPTS(bpf_link_create_opts, opts,
 		    .uprobe_multi = { .cnt = 1, .path = "/", .offsets = &offset });
 	int prog = bpf_prog_load(BPF_PROG_TYPE_KPROBE, "ks_try", "Dual BSD/GPL", code, 2, &load);
-	int link = prog < 0 ? prog : bpf_link_create(prog, 0, BPF_TRACE_UPROBE_MULTI, &opts);
+	int link = prog < 0 ? prog : bpf_link_create(prog, 0, TRACE_UPROBE_MULTI, &opts);
 
 	if (link >= 0)
 		close(link);
